@@ -43,9 +43,6 @@ func (t TxID) append(b []byte) []byte {
 	return b
 }
 
-// storable tells whether the tables can hold the id.
-func (t TxID) storable() bool { return len(t.Algo) <= maxAlgorithm && len(t.Bytes) <= maxHash }
-
 // compare orders ids by algorithm, then bytes: the order in which rows are locked and written.
 func (t TxID) compare(u TxID) int {
 	if c := cmp.Compare(t.Algo, u.Algo); c != 0 {
