@@ -1,0 +1,141 @@
+package artefact
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+)
+
+// mavenRun is one call of mvn that copies the jars of a set into a directory.
+type mavenRun struct {
+	set      set
+	dir      string // where pom.xml is written
+	out      string // where the jars go
+	local    string // another local repository than the user's; "" for the user's
+	progress func(Event)
+}
+
+const mavenAdvice = "install Maven 3.6.3 or later (Debian, Ubuntu: apt-get install maven; macOS: brew install maven)"
+
+func (r mavenRun) do(ctx context.Context) error {
+	mvn, err := exec.LookPath("mvn")
+	if err != nil {
+		return &MissingToolError{Tool: "mvn", Reason: "Maven is not on the PATH; it is needed once, to fetch " + r.set.String(), Advice: mavenAdvice}
+	}
+	pom := filepath.Join(r.dir, "pom.xml")
+	if err := r.writePOM(pom); err != nil {
+		return err
+	}
+	args := []string{
+		"--batch-mode", "--file", pom, "dependency:copy-dependencies",
+		"-DincludeScope=runtime", "-DoutputDirectory=" + r.out,
+	}
+	if r.local != "" {
+		args = append(args, "-Dmaven.repo.local="+r.local)
+	}
+	cmd := exec.CommandContext(ctx, mvn, args...)
+	cmd.Dir = r.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // mvn is a script that starts a JVM: end both
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = cmd.Stdout
+	r.progress(Event{Set: r.set.String(), Step: Resolving, What: "Maven"})
+	if err := cmd.Start(); err != nil {
+		return &MissingToolError{Tool: "mvn", Reason: fmt.Sprintf("cannot start %s: %v", mvn, err), Advice: mavenAdvice}
+	}
+	watch := mavenOutput{run: r, total: r.set.bytes()}
+	watch.read(output)
+	return r.result(ctx, cmd, watch.errors)
+}
+
+func (r mavenRun) result(ctx context.Context, cmd *exec.Cmd, lines []string) error {
+	err := cmd.Wait()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("fetch %s by Maven: %w", r.set, context.Cause(ctx))
+	}
+	for _, l := range lines {
+		if strings.Contains(l, "No space left on device") || strings.Contains(l, "Disk quota exceeded") {
+			return &DiskFullError{Path: r.dir, Err: err}
+		}
+	}
+	exit := -1
+	if ee, ok := errors.AsType[*exec.ExitError](err); ok {
+		exit = ee.ExitCode()
+	}
+	return &FetchError{Set: r.set.String(), Command: "mvn " + strings.Join(cmd.Args[1:], " "), Exit: exit, Lines: lines}
+}
+
+func (r mavenRun) writePOM(path string) error {
+	t, err := template.ParseFS(pins, "pin/pom.xml.tmpl")
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = t.Execute(f, struct {
+		Name        string
+		Coordinates []Coordinate
+		Transitive  bool
+	}{r.set.name, r.set.coords, r.set.transitive})
+	return errors.Join(err, f.Close())
+}
+
+// downloaded matches what mvn prints in batch mode when it has brought a file from a repository.
+var downloaded = regexp.MustCompile(`^(?:\[INFO\] )?Downloaded from [^:]+: \S*/([^/\s]+\.jar)\b`)
+
+const keptErrorLines = 8
+
+// mavenOutput turns what mvn prints into progress, and keeps its first error lines: they hold the cause, the later
+// ones advice about mvn's own flags.
+type mavenOutput struct {
+	run    mavenRun
+	done   int64
+	total  int64
+	errors []string
+}
+
+func (o *mavenOutput) read(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		o.line(lines.Text())
+	}
+	_, _ = io.Copy(io.Discard, r) // a line beyond the limit: let mvn go on
+}
+
+func (o *mavenOutput) line(line string) {
+	if m := downloaded.FindStringSubmatch(line); m != nil {
+		for _, s := range o.run.set.sums {
+			if s.name == m[1] {
+				o.done += s.size
+				o.run.progress(Event{Set: o.run.set.String(), Step: Downloading, What: s.name, Done: o.done, Total: o.total})
+			}
+		}
+		return
+	}
+	text, isError := strings.CutPrefix(line, "[ERROR] ")
+	if (isError || strings.HasPrefix(line, "Error")) && strings.TrimSpace(text) != "" && len(o.errors) < keptErrorLines {
+		o.errors = append(o.errors, text)
+	}
+}

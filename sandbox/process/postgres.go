@@ -1,0 +1,129 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+)
+
+// Superuser is the name of PostgreSQL's superuser in every sandbox.
+const Superuser = "postgres"
+
+// PostgreSQL is a PostgreSQL server to run. It listens on 127.0.0.1 only, and on no unix socket; every connection
+// proves a password (SCRAM-SHA-256). It runs durably: fsync is on.
+type PostgreSQL struct {
+	Node     string
+	Data     string            // data directory; made from the template if it is not there
+	Owner    string            // who the data directory belongs to: one made for another is refused
+	Port     int               // on 127.0.0.1
+	Password string            // of the superuser, printable ASCII; changed in the data directory if it differs
+	Log      string            // file
+	Env      []string          // markers, added to the server's environment
+	Settings map[string]string // postgresql.conf entries over the defaults
+
+	Volatile    bool // for tests: no fsync, nothing survives a crash of the machine
+	DeathSignal syscall.Signal
+}
+
+// defaults of a sandbox, over PostgreSQL's own.
+func (p PostgreSQL) settings() map[string]string {
+	s := map[string]string{
+		"listen_addresses":        "127.0.0.1",
+		"port":                    fmt.Sprint(p.Port),
+		"unix_socket_directories": "",
+		"password_encryption":     "scram-sha-256",
+		"max_connections":         "300",  // ten virtual nodes with three schemas, several replicas of each worker
+		"shared_buffers":          "64MB", // a laptop runs several sandboxes
+		"fsync":                   "on",
+		"logging_collector":       "off", // to stderr, which is the node's log file
+		"log_destination":         "stderr",
+		"log_line_prefix":         "%m [%p] %q%u@%d %a ",
+		"log_timezone":            "UTC",
+		"timezone":                "UTC",
+		"lc_messages":             "C",
+		"jit":                     "off", // its start costs more than our short statements
+		"max_wal_size":            "1GB",
+	}
+	if p.Volatile {
+		s["fsync"], s["synchronous_commit"], s["full_page_writes"] = "off", "off", "off"
+	}
+	maps.Copy(s, p.Settings)
+	return s
+}
+
+// Start makes the data directory ready and starts the server. It returns once the process runs.
+//
+// Errors: *DataDirError, *UnreachableError, *StartError, and those of the cache.
+func (p PostgreSQL) Start(ctx context.Context, cache *artefact.Cache) (*Child, error) {
+	account, err := serverAccount()
+	if err != nil {
+		return nil, err
+	}
+	bin, err := cache.PostgreSQL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []string{bin.Bin("postgres"), p.Data} {
+		if err := account.reach(path); err != nil {
+			return nil, err
+		}
+	}
+	d := dataDir{path: p.Data, owner: p.Owner, account: account, bin: bin, durable: !p.Volatile}
+	if err := d.prepare(ctx, cache, p.Password); err != nil {
+		return nil, err
+	}
+	if err := d.configure(p.settings()); err != nil {
+		return nil, err
+	}
+	child, err := Launch(Command{
+		Node: p.Node, Path: bin.Bin("postgres"), Args: []string{"-D", p.Data}, Dir: p.Data,
+		Env: append(serverEnv(), p.Env...), Log: p.Log, Account: account,
+		StopSignal: syscall.SIGINT, DeathSignal: p.DeathSignal, // SIGINT: "fast", ends sessions and writes a checkpoint
+	})
+	if err != nil {
+		return nil, err
+	}
+	child.rest = func() { killAllIn(p.Data) }
+	return child, nil
+}
+
+// serverEnv is the whole environment of a server, besides the markers.
+func serverEnv() []string {
+	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
+}
+
+const settingsFile = "cordage.conf"
+
+// configure writes the settings file that postgresql.conf includes.
+func (d dataDir) configure(settings map[string]string) error {
+	var b strings.Builder
+	b.WriteString("# Written by Cordage at each start.\n")
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&b, "%s = '%s'\n", k, quoteSetting.Replace(settings[k]))
+	}
+	return d.write(settingsFile, []byte(b.String()))
+}
+
+var quoteSetting = strings.NewReplacer(`'`, `''`, `\`, `\\`, "\n", `\n`)
+
+// write replaces a file in the data directory.
+func (d dataDir) write(name string, content []byte) error {
+	path := filepath.Join(d.path, name)
+	tmp := path + ".new"
+	const mode fs.FileMode = 0o600
+	if err := os.WriteFile(tmp, content, mode); err != nil {
+		return explainDisk(err, path)
+	}
+	if err := d.account.own(tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
