@@ -78,7 +78,8 @@ func (c *changeLogs) file(name string, contents io.Reader) error {
 
 // checkChangeLog wants XML with a root element databaseChangeLog in a default namespace.
 func checkChangeLog(text []byte) error {
-	d := xml.NewDecoder(bytes.NewReader(text))
+	d := xml.NewDecoder(bytes.NewReader(asXML10(text)))
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // known to be UTF-8, whatever it says
 	root := false
 	for {
 		token, err := d.Token()
@@ -101,6 +102,18 @@ func checkChangeLog(text []byte) error {
 		return errors.New("it has no root element")
 	}
 	return nil
+}
+
+// asXML10 rewrites the version of the XML declaration: change logs commonly say 1.1, which the decoder refuses although
+// nothing of it is used.
+func asXML10(text []byte) []byte {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	end := bytes.Index(text, []byte("?>"))
+	if !bytes.HasPrefix(text, []byte("<?xml")) || end < 0 {
+		return text
+	}
+	head := strings.NewReplacer(`version="1.1"`, `version="1.0"`, `version='1.1'`, `version='1.0'`).Replace(string(text[:end]))
+	return append([]byte(head), text[end:]...)
 }
 
 // jar searches a jar that lies depth jars deep in the CPK (1: directly).

@@ -19,7 +19,8 @@ type CPB struct {
 	CPKs          []*CPK
 	Warnings      []string
 
-	jar *jarsign.Jar
+	jar   *jarsign.Jar
+	spool *spool // nil inside a CPI
 }
 
 // readCPB verifies the jar of a CPB and the jars of its CPKs.

@@ -7,9 +7,7 @@ package packaging
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"io"
 	"path"
 	"strings"
@@ -81,10 +79,11 @@ func (r *reading) readCPI(ctx context.Context, in io.ReaderAt, size int64) (*CPI
 	if err != nil {
 		return nil, zipFault(err)
 	}
-	c := &CPI{spool: r.spool}
-	if c.FileChecksum, err = checksumOf(ctx, in, size); err != nil {
+	whole, err := blobOf(ctx, Source{R: in, Size: size})
+	if err != nil {
 		return nil, err
 	}
+	c := &CPI{spool: r.spool, FileChecksum: Checksum(whole.sum[:])}
 	parts := &cpiParts{r: r, a: a}
 	opts := r.jar()
 	opts.Visit = parts.visit
@@ -124,6 +123,7 @@ func (r *reading) readCPI(ctx context.Context, in io.ReaderAt, size int64) (*CPI
 		return nil, err
 	}
 	c.GroupID = c.Policy.GroupID
+	c.Warnings = append(c.Warnings, c.Policy.Warnings...)
 	return c, nil
 }
 
@@ -178,24 +178,4 @@ func (p *cpiParts) policyInto(c *CPI) error {
 	}
 	c.GroupPolicy = p.policy
 	return nil
-}
-
-// checksumOf reads all of a file for its checksum.
-func checksumOf(ctx context.Context, r io.ReaderAt, size int64) (string, error) {
-	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	in := io.NewSectionReader(r, 0, size)
-	for {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		n, err := in.Read(buf)
-		h.Write(buf[:n])
-		if errors.Is(err, io.EOF) {
-			return Checksum(h.Sum(nil)), nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
 }

@@ -42,3 +42,15 @@ func zipFault(err error) error {
 	}
 	return err
 }
+
+// Explain is the text of an error with the way out, if one is known: what a refusal tells people.
+func Explain(err error) string {
+	text := err.Error()
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok && h.Hint() != "" {
+		text += " (" + h.Hint() + ")"
+	}
+	return text
+}

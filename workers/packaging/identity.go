@@ -15,6 +15,12 @@ import (
 // Checksum is the text form of a SHA-256 sum: "SHA-256:" and 64 upper-case hex digits.
 func Checksum(sum []byte) string { return "SHA-256:" + strings.ToUpper(hex.EncodeToString(sum)) }
 
+// Sum is the checksum of a file's bytes.
+func Sum(file []byte) string {
+	sum := sha256.Sum256(file)
+	return Checksum(sum[:])
+}
+
 // ShortChecksum is the first 12 hex digits of a checksum, by which REST names a CPI.
 func ShortChecksum(checksum string) string {
 	_, digits, _ := strings.Cut(checksum, ":")

@@ -3,8 +3,10 @@ package jarsign
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cordage-sandbox/cordage/workers/packaging/fault"
@@ -131,18 +133,18 @@ func validate(chain, trust []*x509.Certificate, at time.Time, expired Expired, a
 		}
 	}
 	if len(anchors) == 0 {
-		return nil, &UntrustedError{Subject: leaf.Subject.String(), Missing: top.Issuer.String(), Trusted: len(trust)}
+		return nil, &UntrustedError{Subject: subject(leaf), Missing: nameText(top.Issuer), Trusted: len(trust)}
 	}
 	var warnings []string
 	moment := at
 	for _, c := range chain {
 		if at.Before(c.NotBefore) {
-			return nil, &NotYetValidError{Subject: c.Subject.String(), NotBefore: c.NotBefore, At: at}
+			return nil, &NotYetValidError{Subject: subject(c), NotBefore: c.NotBefore, At: at}
 		}
 		if !at.After(c.NotAfter) {
 			continue
 		}
-		e := &ExpiredError{Subject: c.Subject.String(), NotBefore: c.NotBefore, NotAfter: c.NotAfter, At: at, Authority: authority, Stamped: stamped}
+		e := &ExpiredError{Subject: subject(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter, At: at, Authority: authority, Stamped: stamped}
 		if expired == Refuse {
 			return nil, e
 		}
@@ -181,4 +183,19 @@ func verifyPath(chain, anchors []*x509.Certificate, moment time.Time, authority 
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// subject prints who a certificate is for, by the attributes that people know: CN, OU, O, L, ST, C.
+func subject(c *x509.Certificate) string { return nameText(c.Subject) }
+
+func nameText(n pkix.Name) string {
+	short := pkix.Name{
+		CommonName: n.CommonName, OrganizationalUnit: n.OrganizationalUnit, Organization: n.Organization,
+		Locality: n.Locality, Province: n.Province, Country: n.Country,
+	}
+	text := strings.ReplaceAll(short.String(), ",", ", ")
+	if text == "" {
+		return n.String()
+	}
+	return strings.ReplaceAll(text, `\, `, `\,`)
 }
