@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/cordage-sandbox/cordage/workers/rest/access"
 	"github.com/cordage-sandbox/cordage/workers/rest/lenient"
@@ -16,9 +15,6 @@ import (
 //
 // Source: Corda 5.0: the default of its HTTP library, whatever maxContentLength says.
 const maxJSON = 1_000_000
-
-// bodyTimeout bounds the time between two pieces of a body.
-const bodyTimeout = 30 * time.Second
 
 // request is a request to an operation, read as far as the operation does not matter.
 type request struct {
@@ -58,19 +54,4 @@ func unread(err error) error {
 		return tooLarge
 	}
 	return fail(http.StatusBadRequest, "The body of the request could not be read to its end")
-}
-
-// pacedBody gives each read of a body its own time limit: a large upload may take long, a stalled one may not.
-type pacedBody struct {
-	io.Reader
-	control *http.ResponseController
-}
-
-func (b pacedBody) Read(p []byte) (int, error) {
-	now := time.Now()
-	err := errors.Join(b.control.SetReadDeadline(now.Add(bodyTimeout)), b.control.SetWriteDeadline(now.Add(bodyTimeout+writeTimeout)))
-	if err != nil && !errors.Is(err, http.ErrNotSupported) { // not supported where the connection is no real one
-		return 0, err
-	}
-	return b.Reader.Read(p)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cordage-sandbox/cordage/workers/clock"
+	"github.com/cordage-sandbox/cordage/workers/https"
 	"github.com/cordage-sandbox/cordage/workers/record"
 	"github.com/cordage-sandbox/cordage/workers/rest/access"
 	"github.com/cordage-sandbox/cordage/workers/rest/lenient"
@@ -59,15 +60,15 @@ func (s *service) handlers() map[string]handler {
 
 		"post_hello": s.hello,
 
-		"put_config":          s.putConfig,
+		"put_config":           s.putConfig,
 		"get_config__section_": s.getConfig,
 
 		"post_cpi":            s.postCPI,
 		"get_cpi":             s.getCPIs,
 		"get_cpi_status__id_": s.getCPIStatus,
 
-		"post_virtualnode":                           s.postVirtualNode,
-		"get_virtualnode":                            s.getVirtualNodes,
+		"post_virtualnode": s.postVirtualNode,
+		"get_virtualnode":  s.getVirtualNodes,
 		"get_virtualnode__holdingidentityshorthash_": s.getVirtualNode,
 		"get_virtualnode_status__requestid_":         s.getVirtualNodeStatus,
 
@@ -152,7 +153,7 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) error {
 	if !m.operation.form {
 		limit = min(limit, maxJSON)
 	}
-	body := pacedBody{http.MaxBytesReader(w, r.Body, limit), http.NewResponseController(w)}
+	body := https.PacedBody(w, http.MaxBytesReader(w, r.Body, limit))
 	a, err := m.operation.handle(r.Context(), &request{
 		operation: m.operation, who: who, values: m.values, query: lenient.ParseQuery(r.URL.RawQuery), http: r, body: body,
 	})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/cordage-sandbox/cordage/workers/bus"
+	"github.com/cordage-sandbox/cordage/workers/https"
 	"github.com/cordage-sandbox/cordage/workers/keys"
 	"github.com/cordage-sandbox/cordage/workers/rest/access"
 	"github.com/cordage-sandbox/cordage/workers/role"
@@ -64,7 +65,7 @@ func (w *Worker) Run(ctx context.Context, ready func()) error {
 			}
 			return err
 		}
-		return serveHTTPS(serving, *w.env.Boot.REST, service, tel.Log, ready)
+		return https.Serve(serving, *w.env.Boot.REST, service, tel.Log, ready)
 	}}
 	return role.RunAll(inner, tel.Status, ready, append(c.components(), api)...)
 }

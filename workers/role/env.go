@@ -18,6 +18,7 @@ type Env struct {
 	Clock     *clock.Clock
 	Chance    *clock.Chance
 	Telemetry *telemetry.Telemetry
+	Reload    <-chan Boot // the boot file read again, after SIGHUP; nil: it is not read again
 }
 
 // Component is a named part of a worker; its state is shown in /status under its name.

@@ -56,3 +56,9 @@ type Worker interface {
 	// work. Any other return is a failure; the supervisor starts the worker again.
 	Run(ctx context.Context, ready func()) error
 }
+
+// Informer is a Worker with more to show in /status than its components.
+type Informer interface {
+	// Info gives members to add to /status. It is called at any time, from any goroutine.
+	Info() map[string]any
+}
