@@ -1,0 +1,222 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/port"
+	"github.com/cordage-sandbox/cordage/workers/role"
+)
+
+// Names of nodes and tasks.
+const (
+	nodePostgres  = "postgres"
+	nodeKafka     = "kafka-1"
+	taskPrepare   = "prepare"
+	taskDatabases = "databases"
+	taskTopics    = "topics"
+	taskFront     = "rest-api"
+)
+
+// Purposes of ports.
+const (
+	portSQL        = "sql"
+	portBroker     = "broker"
+	portController = "controller"
+	portREST       = "rest"
+	portMonitor    = "monitor"
+	portTraces     = "supervisor/traces"
+)
+
+const (
+	balancerRole = "lb"
+	restRole     = "rest"
+)
+
+// Stages of the stop: what is used is stopped after what uses it.
+var stages = map[string]int{ //nolint:gochecknoglobals // a table of constants
+	balancerRole: 5, restRole: 4, "crypto": 3, "database": 2, nodeKafka: 1, nodePostgres: 0,
+}
+
+// Base names of the files that nodes are given.
+const (
+	fileBoot     = "boot.json"
+	filePassword = "password"
+)
+
+// portKeys lists the ports that a sandbox of this specification needs, as NODE/PURPOSE.
+func portKeys(s sandbox.Spec) []string {
+	keys := []string{
+		nodePostgres + "/" + portSQL, nodeKafka + "/" + portBroker, nodeKafka + "/" + portController, portTraces,
+	}
+	for _, name := range workerNames(s) {
+		keys = append(keys, workerPorts(name)...)
+	}
+	return keys
+}
+
+func workerPorts(node string) []string {
+	keys := []string{node + "/" + portMonitor}
+	if r := roleOf(node); r == restRole || r == balancerRole {
+		keys = append(keys, node+"/"+portREST)
+	}
+	return keys
+}
+
+// workerNames lists the workers in the order of start.
+func workerNames(s sandbox.Spec) (names []string) {
+	for _, r := range role.All() {
+		for i := range s.Replicas[r.Name] {
+			names = append(names, fmt.Sprintf("%s-%d", r.Name, i+1))
+		}
+	}
+	return names
+}
+
+// roleOf is the worker type of a worker's name.
+func roleOf(node string) string {
+	r, _, _ := strings.Cut(node, "-")
+	return r
+}
+
+// layout makes the units of a sandbox. It is a pure function of what the sandbox is to be.
+type layout struct {
+	spec    sandbox.Spec
+	ports   map[string]int
+	secrets Secrets
+	access  access // what the databases task found; zero before it is done
+}
+
+// access is how workers reach the config database, and where the logical databases lie.
+type access struct {
+	config, reader role.DatabaseBoot
+	databases      map[string]sandbox.Database
+}
+
+func (l layout) units() []unit {
+	units := []unit{
+		{name: taskPrepare, about: "have PostgreSQL, Kafka and Java at hand"},
+		{
+			name: nodePostgres, about: "start PostgreSQL", after: []string{taskPrepare}, stage: stages[nodePostgres],
+			spec: &sandbox.NodeSpec{
+				Name: nodePostgres, Kind: sandbox.PostgreSQL, Ports: l.portsOf(nodePostgres),
+				Files: map[string][]byte{filePassword: []byte(l.secrets.Postgres)},
+			},
+		},
+		{
+			name: nodeKafka, about: "start Kafka", after: []string{taskPrepare}, stage: stages[nodeKafka],
+			spec: &sandbox.NodeSpec{Name: nodeKafka, Kind: sandbox.Kafka, Ports: l.portsOf(nodeKafka)},
+		},
+		{name: taskDatabases, about: "make the cluster's databases, users and tables", after: []string{nodePostgres}},
+		{name: taskTopics, about: "make the topics and set the clock", after: []string{nodeKafka}},
+	}
+	front := unit{name: taskFront, about: "answer the REST API through the load balancer", after: []string{}}
+	for i, name := range workerNames(l.spec) {
+		units = append(units, l.worker(i, name))
+		if r := roleOf(name); r == restRole || r == balancerRole {
+			front.after = append(front.after, name)
+		}
+	}
+	return append(units, front)
+}
+
+// worker makes the unit of one worker; index counts all workers of the sandbox.
+func (l layout) worker(_ int, name string) unit {
+	r, _ := role.ByName(roleOf(name))
+	boot := role.Boot{
+		Role: r.Name, Node: name, Sandbox: l.spec.Name, InstanceID: instanceID(name),
+		Monitor: port.Address(l.ports[name+"/"+portMonitor]), LogLevel: l.spec.LogLevel, Seed: l.spec.Seed,
+		Traces: &role.TracesBoot{Endpoint: port.Address(l.ports[portTraces]), Token: l.secrets.TracesToken},
+	}
+	after := []string{}
+	if r.Grants.Has(role.Bus) {
+		boot.Bus = &role.BusBoot{Brokers: []string{port.Address(l.ports[nodeKafka+"/"+portBroker])}}
+		after = append(after, nodeKafka, taskTopics)
+	}
+	if r.Grants.Has(role.Secrets) {
+		boot.Secrets = &role.SecretsBoot{Passphrase: l.secrets.Passphrase, Salt: l.secrets.Salt}
+	}
+	if r.Grants.Has(role.ConfigDB) {
+		boot.Database = new(l.access.config)
+		after = append(after, nodePostgres, taskDatabases)
+	}
+	if r.Grants.Has(role.ConfigDBRead) {
+		boot.Database = new(l.access.reader)
+		after = append(after, nodePostgres, taskDatabases)
+	}
+	listener := role.RESTBoot{
+		Listen:      port.Address(l.ports[name+"/"+portREST]),
+		Certificate: l.secrets.REST.Certificate, Key: l.secrets.REST.Key,
+	}
+	if r.Grants.Has(role.RESTListener) {
+		boot.REST = &listener
+	}
+	if r.Grants.Has(role.BalancerRoutes) {
+		boot.Balancer = &role.BalancerBoot{RESTBoot: listener, CA: l.secrets.Authority.Certificate, Upstreams: l.upstreams()}
+		after = append(after, taskPrepare)
+	}
+	return unit{
+		name: name, about: "start the " + r.Name + " worker", after: after, stage: stages[r.Name],
+		spec: &sandbox.NodeSpec{
+			Name: name, Kind: sandbox.Worker, Role: r.Name, Ports: l.portsOf(name),
+			Files: map[string][]byte{fileBoot: marshalBoot(boot)},
+		},
+	}
+}
+
+func marshalBoot(b role.Boot) []byte {
+	text, err := json.Marshal(b)
+	if err != nil { // strings and numbers only; anything else is a mistake in this program
+		panic(fmt.Sprintf("boot parameters of %s: %v", b.Node, err))
+	}
+	return text
+}
+
+func (l layout) upstreams() []role.Upstream {
+	ups := []role.Upstream{}
+	for _, name := range workerNames(l.spec) {
+		if roleOf(name) == restRole {
+			ups = append(ups, role.Upstream{
+				Node: name, Address: port.Address(l.ports[name+"/"+portREST]), Monitor: port.Address(l.ports[name+"/"+portMonitor]),
+			})
+		}
+	}
+	return ups
+}
+
+// portsOf gives the ports of one node by purpose.
+func (l layout) portsOf(node string) map[string]int {
+	ports := map[string]int{}
+	for key, number := range l.ports {
+		if owner, purpose, _ := strings.Cut(key, "/"); owner == node {
+			ports[purpose] = number
+		}
+	}
+	return ports
+}
+
+// instanceID is unique among the sandbox's workers and stays the same for a name: 100 for each type, and its number.
+func instanceID(name string) int {
+	r, number, _ := strings.Cut(name, "-")
+	n := 0
+	_, _ = fmt.Sscanf(number, "%d", &n)
+	return 100*(1+slices.Index(sandbox.RoleNames(), r)) + n
+}
+
+// nodeOfKey is the node of NODE/PURPOSE.
+func nodeOfKey(key string) string {
+	node, _, _ := strings.Cut(key, "/")
+	return node
+}
+
+// endpoints are where the sandbox is reached.
+func (l layout) endpoints() sandbox.Endpoints {
+	return sandbox.Endpoints{
+		REST:       "https://" + port.Address(l.ports["lb-1/"+portREST]) + "/api/v1",
+		Kafka:      port.Address(l.ports[nodeKafka+"/"+portBroker]),
+		PostgreSQL: port.Address(l.ports[nodePostgres+"/"+portSQL]),
+	}
+}
