@@ -15,6 +15,9 @@ import (
 	"github.com/cordage-sandbox/cordage/workers/role"
 )
 
+// componentAPI is the component in /status that is UP while the API takes requests.
+const componentAPI = "rest api"
+
 // Worker is a REST worker.
 type Worker struct{ env role.Env }
 
@@ -54,11 +57,14 @@ func (w *Worker) Run(ctx context.Context, ready func()) error {
 	// The API ends first, and then what its requests in hand stand on.
 	inner, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	api := role.Component{Name: "rest api", Run: func(inner context.Context, ready func()) error {
+	api := role.Component{Name: componentAPI, Run: func(inner context.Context, ready func()) error {
 		defer end()
 		serving, stop := context.WithCancel(inner)
 		defer stop()
-		defer context.AfterFunc(ctx, stop)()
+		defer context.AfterFunc(ctx, func() {
+			tel.Status.Component(componentAPI).Down("stopping") // so that the load balancer sends no more
+			stop()
+		})()
 		if err := c.awaitLogon(serving); err != nil {
 			if serving.Err() != nil {
 				return nil
