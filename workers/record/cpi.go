@@ -120,6 +120,9 @@ type CertificateImport struct {
 	PEM   string `json:"certificates"`
 }
 
+// FailureInvalidCertificate is the type of a refusal in a [CertificateResponse].
+const FailureInvalidCertificate = "IllegalArgumentException"
+
 // CertificateResponse answers it.
 type CertificateResponse struct {
 	Failure *Failure `json:"failure,omitempty"`

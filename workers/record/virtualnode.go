@@ -86,6 +86,9 @@ type HSMRegistrationRequest struct {
 	Category string `json:"category,omitempty"`
 }
 
+// FailureInvalidTenant is the type of a refusal in an [HSMRegistrationResponse].
+const FailureInvalidTenant = "InvalidParamsException"
+
 // HSMRegistrationResponse answers it.
 type HSMRegistrationResponse struct {
 	Failure        *Failure `json:"failure,omitempty"`

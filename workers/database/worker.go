@@ -1,0 +1,166 @@
+// Package database is the database worker: it keeps CPIs and virtual nodes, checks uniqueness, answers for configuration
+// and certificates, and brings the bus in line with the database. It is the only worker that writes to the config and
+// RBAC databases and that makes databases. Only the table of workers may import it.
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cordage-sandbox/cordage/workers/bus"
+	"github.com/cordage-sandbox/cordage/workers/keys"
+	"github.com/cordage-sandbox/cordage/workers/role"
+	"github.com/cordage-sandbox/cordage/workers/store"
+	"github.com/cordage-sandbox/cordage/workers/telemetry"
+)
+
+type worker struct {
+	env     role.Env
+	secrets *keys.Secrets
+}
+
+// New makes a database worker.
+func New(env role.Env) (role.Worker, error) {
+	secrets, err := keys.NewSecrets(env.Boot.Secrets.Passphrase, env.Boot.Secrets.Salt)
+	if err != nil {
+		return nil, fmt.Errorf("database worker %s: %w", env.Boot.Node, err)
+	}
+	return &worker{env, secrets}, nil
+}
+
+// resources are what the operations of the worker share.
+type resources struct {
+	env       role.Env
+	secrets   *keys.Secrets
+	bus       *bus.Bus
+	publisher *bus.Publisher
+	config    *pgxpool.Pool // the boot connection
+	creation  *pgxpool.Pool // the same connection, for those that are held while a virtual node is made
+	databases *store.Connections
+	rbac      *pgxpool.Pool
+}
+
+// Run works until ctx ends. It waits for Kafka and PostgreSQL as long as it takes.
+func (w *worker) Run(ctx context.Context, ready func()) error {
+	r, err := w.open(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer r.close()
+	return role.RunAll(ctx, w.env.Telemetry.Status, ready, r.components()...)
+}
+
+// open connects to Kafka and PostgreSQL at the same time.
+func (w *worker) open(ctx context.Context) (_ *resources, err error) {
+	r := &resources{env: w.env, secrets: w.secrets}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	boot := w.env.Boot
+	connection := store.Connection{JDBCURL: boot.Database.URL, User: boot.Database.User, Password: boot.Database.Password, PoolSize: boot.Database.PoolSize}
+	if r.config, err = store.Open(ctx, connection, boot.Node); err != nil {
+		return nil, fmt.Errorf("config database: %w", err)
+	}
+	connection.PoolSize = concurrentCreations
+	if r.creation, err = store.Open(ctx, connection, boot.Node); err != nil {
+		return nil, fmt.Errorf("config database: %w", err)
+	}
+	r.databases = store.NewConnections(r.config, w.secrets, boot.Node)
+
+	work, workCtx := errgroup.WithContext(ctx)
+	work.Go(func() error {
+		mark := w.env.Telemetry.Status.Component("kafka")
+		mark.Down("connecting")
+		b, err := bus.Open(workCtx, bus.ConfigFrom(w.env))
+		if err != nil {
+			return fmt.Errorf("connect to Kafka: %w", err)
+		}
+		r.bus = b
+		if r.publisher, err = b.NewPublisher(workCtx, "database"); err != nil {
+			return fmt.Errorf("make the publisher: %w", err)
+		}
+		mark.Up()
+		return nil
+	})
+	work.Go(func() (err error) {
+		mark := w.env.Telemetry.Status.Component(databaseComponent)
+		mark.Down("connecting")
+		return untilDatabase(workCtx, w.env.Telemetry.Log, "connect to the config database", func() error {
+			if r.rbac, err = r.databases.Named(workCtx, store.ConnectionRBAC, store.DML); err != nil {
+				mark.Down(err.Error())
+			}
+			return err
+		})
+	})
+	return r, work.Wait()
+}
+
+func (r *resources) close() {
+	if r.publisher != nil {
+		if err := r.publisher.Close(); err != nil {
+			r.env.Telemetry.Log.Warn("close the publisher", "error", err)
+		}
+	}
+	if r.bus != nil {
+		if err := r.bus.Close(); err != nil {
+			r.env.Telemetry.Log.Warn("close the connection to Kafka", "error", err)
+		}
+	}
+	if r.databases != nil {
+		r.databases.Close()
+	}
+	for _, pool := range []*pgxpool.Pool{r.creation, r.config} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
+
+// databaseComponent is the component that shows whether the config database answers.
+const databaseComponent = "database"
+
+// Rests between two tests of the database.
+const (
+	pingEvery     = 10 * time.Second
+	pingWhileDown = 500 * time.Millisecond
+	pingLimit     = 5 * time.Second
+)
+
+// watchDatabase keeps the component's state true: DOWN while the config database does not answer.
+func watchDatabase(pool *pgxpool.Pool, mark telemetry.Mark) func(ctx context.Context, ready func()) error {
+	return func(ctx context.Context, ready func()) error {
+		for {
+			wait := pingEvery
+			limited, cancel := context.WithTimeout(ctx, pingLimit)
+			err := pool.Ping(limited)
+			cancel()
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
+				wait = pingWhileDown
+				mark.Down(errors.Join(errors.New("the config database does not answer"), err).Error())
+			default:
+				ready()
+				mark.Up()
+			}
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return nil
+			}
+		}
+	}
+}
