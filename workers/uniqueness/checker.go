@@ -2,7 +2,8 @@
 // for, and remembers every decision for ever. The database worker hosts it; it knows PostgreSQL and nothing of Kafka.
 //
 // A batch is grouped by virtual node. A group is read in one round trip, decided in memory in the order given, and stored
-// in one round trip and one transaction, with statements over arrays. Nothing is remembered between batches: any number of
+// in one round trip and one transaction, with statements over arrays. A large group is split before into parts that have
+// nothing to do with each other, for two connections at a time. Nothing is remembered between batches: any number of
 // checkers, in this process and others, may work on one node's data at the same time. What protects the data is the
 // write itself: it fails when a row it rests on has changed since the read, and then the group is read and decided again.
 //
@@ -46,7 +47,7 @@ type Config struct {
 	Metrics prometheus.Registerer // default: nothing is counted
 	Tracer  trace.Tracer          // default: no spans
 
-	Connections int // groups and parts of groups at work at the same time, one connection each; default 2
+	Connections int // that one batch uses at the same time, for groups or for parts of a group; default 2
 	MaxOutputs  int // outputs of one transaction; more are malformed; default 1,000,000
 }
 
@@ -88,7 +89,7 @@ func (c *Checker) Check(ctx context.Context, batch []Request) ([]Result, error) 
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(c.Connections)
 	for _, g := range groups {
-		work.Go(func() error { return c.decideGroup(workCtx, g) })
+		work.Go(func() error { return c.decideGroup(workCtx, g, c.Connections/len(groups)) })
 	}
 	if err := work.Wait(); err != nil {
 		return nil, err

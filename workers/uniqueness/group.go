@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -20,23 +21,35 @@ const (
 	maxTransactionStates   = 100_000
 )
 
-// decideGroup decides the group, part after part. Its error is that of ctx.
-func (c *Checker) decideGroup(ctx context.Context, g *group) error {
+// decideGroup decides the group over at most that many connections. Its error is that of ctx.
+func (c *Checker) decideGroup(ctx context.Context, g *group, connections int) error {
 	start := time.Now()
 	ctx, span := c.Tracer.Start(ctx, "uniqueness group", trace.WithAttributes(
 		attribute.String("cordage.virtual_node", g.node), attribute.Int("cordage.requests", len(g.queries))))
 	defer span.End()
-	for from := 0; from < len(g.queries); {
-		to := from + fitting(g.queries[from:])
-		if err := c.decidePart(ctx, g, from, to); err != nil {
-			return err
-		}
-		from = to
+	parts, partsCtx := errgroup.WithContext(ctx)
+	for _, part := range g.split(connections) {
+		parts.Go(func() error { return c.decideInOrder(partsCtx, part) })
+	}
+	if err := parts.Wait(); err != nil {
+		return err
 	}
 	for _, r := range g.results {
 		c.metrics.result(g.node, r)
 	}
 	c.metrics.group(g.node, time.Since(start), len(g.queries))
+	return nil
+}
+
+// decideInOrder decides the group in as many transactions as its size takes, one after the other.
+func (c *Checker) decideInOrder(ctx context.Context, g *group) error {
+	for from := 0; from < len(g.queries); {
+		to := from + fitting(g.queries[from:])
+		if err := c.decide(ctx, g, from, to); err != nil {
+			return err
+		}
+		from = to
+	}
 	return nil
 }
 
@@ -52,8 +65,8 @@ func fitting(queries []*query) int {
 	return len(queries)
 }
 
-// decidePart decides the queries from..to in one transaction, again and again while others decide over the same rows.
-func (c *Checker) decidePart(ctx context.Context, g *group, from, to int) error {
+// decide decides the queries from..to in one transaction, again and again while others decide over the same rows.
+func (c *Checker) decide(ctx context.Context, g *group, from, to int) error {
 	start := time.Now()
 	for attempt := 1; ; attempt++ {
 		err := c.attempt(ctx, g, from, to)
