@@ -30,5 +30,5 @@ func (d *Direct) Run(ctx context.Context, db DB) error {
 	if _, err := read(ctx, db, d.queries, func(string, time.Duration) {}); err != nil {
 		return err
 	}
-	return write(ctx, db, d.decisions)
+	return write(ctx, db, d.decisions, false)
 }

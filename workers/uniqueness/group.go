@@ -68,8 +68,9 @@ func fitting(queries []*query) int {
 // decide decides the queries from..to in one transaction, again and again while others decide over the same rows.
 func (c *Checker) decide(ctx context.Context, g *group, from, to int) error {
 	start := time.Now()
+	patient := false
 	for attempt := 1; ; attempt++ {
-		err := c.attempt(ctx, g, from, to)
+		err := c.attempt(ctx, g, from, to, patient)
 		if err == nil {
 			c.metrics.transaction(g.node, time.Since(start), attempt)
 			return nil
@@ -85,6 +86,7 @@ func (c *Checker) decide(ctx context.Context, g *group, from, to int) error {
 		}
 		c.Log.DebugContext(ctx, "uniqueness: the group is read and decided again",
 			"virtualNode", g.node, "attempt", attempt, "cause", string(why), "error", err)
+		patient = patient || why == causeHeld
 		if err := c.pause(ctx, attempt, why); err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func (c *Checker) decide(ctx context.Context, g *group, from, to int) error {
 }
 
 // attempt reads, evaluates and stores once. Results are set only when all is stored.
-func (c *Checker) attempt(ctx context.Context, g *group, from, to int) error {
+func (c *Checker) attempt(ctx context.Context, g *group, from, to int, patient bool) error {
 	db, err := c.Stores.Uniqueness(ctx, g.holder)
 	if err != nil {
 		return &storeError{g.node, err}
@@ -114,7 +116,7 @@ func (c *Checker) attempt(ctx context.Context, g *group, from, to int) error {
 	}
 	if len(decisions) > 0 {
 		began := time.Now()
-		if err := write(ctx, db, decisions); err != nil {
+		if err := write(ctx, db, decisions, patient); err != nil {
 			return err
 		}
 		c.metrics.write(g.node, time.Since(began))
@@ -178,7 +180,7 @@ func errorType(why cause, err error) string {
 		return "IntegrityError"
 	}
 	switch why {
-	case causeRace:
+	case causeRace, causeHeld, causeDeadlock:
 		return "TooManyConflicts"
 	case causeLost:
 		return "DatabaseUnavailable"

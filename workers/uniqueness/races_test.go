@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cordage-sandbox/cordage/workers/clock"
@@ -158,11 +160,13 @@ func cycle(edges map[string][]string) []string {
 // chains. Whatever happens must look as if one had decided all, one after the other.
 func TestRacingCheckers(t *testing.T) {
 	t.Parallel()
-	const checkers, rounds, size = 4, 25, 12
+	const checkers, rounds = 4, 25
 	s := newSuite(t)
+	registry := prometheus.NewRegistry()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	for _, connections := range []int{1, 2} {
+	for _, form := range []struct{ connections, size, spread int }{{1, 12, 12}, {2, 80, 60}} {
+		connections, size, spread := form.connections, form.size, form.spread
 		states := s.issue(checkers * rounds)
 		h := &history{requests: map[string]uniqueness.Request{}, answers: map[string][]uniqueness.Result{}}
 		var g errgroup.Group
@@ -171,7 +175,7 @@ func TestRacingCheckers(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		pick := func(r *rand.Rand, round, n int) []string { // around the same place for all, so that they meet
 			var some []string
-			for _, i := range r.Perm(12)[:n] {
+			for _, i := range r.Perm(spread)[:n] {
 				some = append(some, states[(round*3+i)%len(states)])
 			}
 			return some
@@ -183,6 +187,7 @@ func TestRacingCheckers(t *testing.T) {
 		for id := range checkers {
 			checker := uniqueness.New(uniqueness.Config{
 				Stores: s.nodes, Clock: &clock.Clock{}, Chance: clock.NewChance(0), Connections: connections,
+				Metrics: registry,
 			})
 			r := rand.New(rand.NewPCG(seed, uint64(id)+1))
 			g.Go(func() error {
@@ -224,6 +229,28 @@ func TestRacingCheckers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	failures := map[string]float64{} // of attempts, by cause
+	for _, m := range gathered(t, registry, "corda_uniqueness_backingstore_transaction_error_count") {
+		failures[m.GetLabel()[0].GetValue()] += m.GetCounter().GetValue()
+	}
+	t.Logf("failed attempts: %v", failures)
+	if failures["race"] == 0 || failures["deadlock"] > 0 {
+		t.Errorf("failed attempts by cause are %v; want races, and no deadlock", failures)
+	}
+}
+
+func gathered(t *testing.T, r *prometheus.Registry, name string) []*dto.Metric {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()
+		}
+	}
+	return nil
 }
 
 // Two checkers, each with one of two transactions that spend what the other references: one must lose, every time.
@@ -259,7 +286,7 @@ func TestU30RacingCheckers(t *testing.T) {
 // Backends are killed under the checkers all the time: every request still ends in one verdict.
 func TestBackendsKilled(t *testing.T) {
 	t.Parallel()
-	const checkers, rounds = 2, 40
+	const checkers, rounds = 2, 15
 	s := newSuite(t)
 	pool := s.nodes.dbs[notary].(*pgxpool.Pool)
 	states := s.issue(rounds)
@@ -268,6 +295,7 @@ func TestBackendsKilled(t *testing.T) {
 	var killer, g errgroup.Group
 	killed := 0
 	admin := newPool(t, "")
+	progress := make(chan struct{}, checkers*rounds)
 	killer.Go(func() error {
 		for working.Err() == nil {
 			var n int
@@ -277,6 +305,12 @@ func TestBackendsKilled(t *testing.T) {
 				return err
 			}
 			killed += n
+			if n > 0 { // however slow the machine is, it gets on
+				select {
+				case <-progress:
+				case <-working.Done():
+				}
+			}
 		}
 		return nil
 	})
@@ -292,6 +326,7 @@ func TestBackendsKilled(t *testing.T) {
 					}
 					if results[0].Kind != exception {
 						h.add(batch, results)
+						progress <- struct{}{}
 						break
 					}
 				}

@@ -24,9 +24,11 @@ func (e *IntegrityError) Error() string {
 type cause string
 
 const (
-	causeRace  cause = "race"       // another checker decided over the same rows meanwhile: read again, at once
-	causeLost  cause = "connection" // the database is away: whether the transaction was committed is not known
-	causeOther cause = "other"      // a repetition would fail in the same way
+	causeRace     cause = "race"       // another checker decided over the same rows meanwhile
+	causeHeld     cause = "held"       // another checker is about to consume a reference
+	causeDeadlock cause = "deadlock"   // cannot be, unless others than checkers write to the tables
+	causeLost     cause = "connection" // the database is away: whether the transaction was committed is not known
+	causeOther    cause = "other"      // a repetition would fail in the same way
 )
 
 // causeOf tells whether reading again and evaluating again can help.
@@ -37,9 +39,12 @@ func causeOf(err error) cause {
 		switch pg.Code {
 		case "23505", // unique_violation: the transaction id, or an output, was stored by another
 			"40001", // serialization_failure
-			"40P01", // deadlock_detected
-			"22P02": // invalid_text_representation: a guard of the write, see lockReferences
+			"22P02": // invalid_text_representation: a guard of the write, see consumeInputs
 			return causeRace
+		case "55P03": // lock_not_available, see holdReferences
+			return causeHeld
+		case "40P01": // deadlock_detected
+			return causeDeadlock
 		case "57P01", "57P02", "57P03", // admin_shutdown, crash_shutdown, cannot_connect_now
 			"53300", // too_many_connections
 			"40003": // statement_completion_unknown

@@ -1,8 +1,10 @@
 package uniqueness_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -86,6 +88,36 @@ func TestLostRaces(t *testing.T) {
 		})
 		s.names(s.check(ours)[0], referenceConflict, consumed(st[1], theirs))
 	})
+	once(t, "a reference that another is about to consume is waited for", func(s *suite) {
+		st := s.issue(2)
+		theirs := tx(st[1:], nil)
+		pool := s.nodes.dbs[notary].(*pgxpool.Pool)
+		var other pgx.Tx
+		ended := make(chan error, 1)
+		trips := s.meddle(func(n int, _ *pgx.Batch) {
+			switch n {
+			case 2:
+				other = s.consuming(pool, theirs)
+			case 4: // the patient write is about to wait
+				go func() {
+					defer close(ended)
+					if err := awaitBlocked(s.Context(), pool); err != nil {
+						ended <- err
+					}
+					if err := other.Commit(s.Context()); err != nil {
+						ended <- err
+					}
+				}()
+			}
+		})
+		s.names(s.check(tx(st[:1], st[1:]))[0], referenceConflict, consumed(st[1], theirs))
+		for err := range ended {
+			s.Error(err)
+		}
+		if *trips != 6 {
+			s.Errorf("%d round trips, want 6: read, write that finds it held, read, write that waits, read, write", *trips)
+		}
+	})
 	once(t, "S16 a state that is gone", func(s *suite) {
 		st := s.issue(1)
 		pool := s.nodes.dbs[notary].(*pgxpool.Pool)
@@ -110,6 +142,40 @@ func TestLostRaces(t *testing.T) {
 		s.kinds(s.check(loser), inputConflict)
 		s.kinds(s.check(tx(outputsOf(loser), nil)), inputUnknown)
 	})
+}
+
+// consuming is an open transaction that consumes the inputs of a request.
+func (s *suite) consuming(pool *pgxpool.Pool, r uniqueness.Request) pgx.Tx {
+	s.Helper()
+	tx, err := pool.Begin(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	by := consumed(r.Inputs[0], r).Consumer
+	for _, text := range r.Inputs {
+		state := ref(text)
+		tag, err := tx.Exec(s.Context(), `UPDATE uniqueness_state_details SET consuming_tx_id_algo = $1, consuming_tx_id = $2
+			WHERE issue_tx_id_algo = $3 AND issue_tx_id = $4 AND issue_tx_output_idx = $5`,
+			by.Algo, []byte(by.Bytes), state.Tx.Algo, []byte(state.Tx.Bytes), state.Index)
+		if err != nil || tag.RowsAffected() != 1 {
+			s.Fatalf("consume %s: %v, %v", text, tag, err)
+		}
+	}
+	return tx
+}
+
+// awaitBlocked waits until a session of the pool waits for a lock.
+func awaitBlocked(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		var waiting int
+		err := pool.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`,
+			applicationOf(pool)).Scan(&waiting)
+		if err != nil || waiting > 0 {
+			return err
+		}
+	}
 }
 
 // failing makes the database itself answer a round trip with an error of the given SQLSTATE.

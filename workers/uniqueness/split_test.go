@@ -11,8 +11,8 @@ func TestSplit(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
-	for range 200 {
-		g := randomGroup(r, minSplit+r.IntN(200), 1+r.IntN(2000))
+	for range 50 {
+		g := randomGroup(r, minSplit+r.IntN(60), 1+r.IntN(700))
 		parts := g.split(1 + r.IntN(4))
 		at := map[*query]int{}
 		order := map[*query]int{}

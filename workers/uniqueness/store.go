@@ -44,15 +44,21 @@ INSERT INTO uniqueness_state_details (issue_tx_id_algo, issue_tx_id, issue_tx_ou
 SELECT q.algo, q.id, o.idx
 FROM unnest($1::text[], $2::bytea[], $3::int[]) AS q(algo, id, outputs), generate_series(0, q.outputs - 1) AS o(idx)`
 
+// lockStates takes all rows that the verdicts rest on, in order, and waits for whoever has them.
+const lockStates = `
+SELECT FROM unnest($1::text[], $2::bytea[], $3::int[]) AS q(algo, id, idx)
+JOIN uniqueness_state_details s ON s.issue_tx_id_algo = q.algo AND s.issue_tx_id = q.id AND s.issue_tx_output_idx = q.idx
+FOR NO KEY UPDATE OF s`
+
 // The guards fail their statement, and with it the transaction, when a row that the verdicts rest on is not as it was
 // read. What is cast to a number is the message that PostgreSQL logs. SQLSTATE 22P02.
 
-const lockReferences = `
+const holdReferences = `
 WITH held AS (
 	SELECT 1 FROM unnest($1::text[], $2::bytea[], $3::int[]) AS q(algo, id, idx)
 	JOIN uniqueness_state_details s ON s.issue_tx_id_algo = q.algo AND s.issue_tx_id = q.id AND s.issue_tx_output_idx = q.idx
 	WHERE s.consuming_tx_id IS NULL
-	FOR SHARE OF s)
+	FOR SHARE OF s NOWAIT)
 SELECT CASE WHEN count(*) = $4 THEN count(*) ELSE
 	('uniqueness check: ' || $4 - count(*) || ' reference states were consumed meanwhile; the batch is checked again')::bigint END
 FROM held`
@@ -156,10 +162,9 @@ type decision struct {
 	*Verdict
 }
 
-// write stores the decisions in one round trip and one transaction. Rows are written and locked in one order by all
-// checkers, so that two of them wait for each other, and do not deadlock, over the same rows.
-func write(ctx context.Context, db DB, decisions []decision) error {
-	b, err := writeBatch(decisions)
+// write stores the decisions in one round trip and one transaction.
+func write(ctx context.Context, db DB, decisions []decision, patient bool) error {
+	b, err := writeBatch(decisions, patient)
 	if err != nil {
 		return err
 	}

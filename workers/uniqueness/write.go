@@ -7,9 +7,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// writeBatch is the pipeline that stores decisions: transactions, rejections, outputs, then the locks on references, then
-// the inputs. Each statement's rows are sorted by key.
-func writeBatch(decisions []decision) (*pgx.Batch, error) {
+// writeBatch is the pipeline that stores decisions: transactions, rejections and outputs are inserted, then the inputs
+// are consumed, then the references are held until the commit.
+//
+// Checkers do not deadlock. Each statement takes its rows in the order of their keys, which is one order for all; and the
+// last one, which would take references out of that order, does not wait: it fails if another transaction is about to
+// consume one. The attempt that follows is a patient one: it first takes all inputs and references in order.
+func writeBatch(decisions []decision, patient bool) (*pgx.Batch, error) {
 	decisions = slices.Clone(decisions)
 	slices.SortFunc(decisions, func(a, b decision) int { return a.tx.compare(b.tx) })
 
@@ -47,23 +51,55 @@ func writeBatch(decisions []decision) (*pgx.Batch, error) {
 	if len(outputs.ids) > 0 {
 		b.Queue(insertOutputs, outputs.algos, outputs.ids, outputs.numbers)
 	}
-	queueStates(b, decisions)
+	queueStates(b, decisions, patient)
 	return b, nil
 }
 
-// queueStates adds the locks on references and the consumption of inputs of the accepted transactions.
+// input is a state to be consumed.
+type input struct {
+	ref StateRef
+	by  TxID
+}
+
+// queueStates adds the consumption of inputs, and the hold on references, of the accepted transactions.
 //
-// A reference that stays unspent within the group is locked against being spent by another checker before this
-// transaction commits. Corda 5.0 does not: there, two checkers can accept both of two transactions that each spend
-// what the other one references.
-func queueStates(b *pgx.Batch, decisions []decision) {
-	type input struct {
-		ref StateRef
-		by  TxID
+// A reference is held, so that no other checker consumes it before this transaction has committed. Corda 5.0 does not: two
+// of its checkers can accept both of two transactions that each spend what the other one references.
+func queueStates(b *pgx.Batch, decisions []decision, patient bool) {
+	inputs, references := touched(decisions)
+	if patient && len(references) > 0 {
+		all := slices.Clone(references)
+		for _, in := range inputs {
+			all = append(all, in.ref)
+		}
+		slices.SortFunc(all, StateRef.compare)
+		var refs columns
+		for _, ref := range all {
+			refs.addRef(ref)
+		}
+		b.Queue(lockStates, refs.algos, refs.ids, refs.numbers)
 	}
-	var inputs []input
-	spent := map[StateRef]bool{}
-	references := map[StateRef]bool{}
+	if len(inputs) > 0 {
+		var refs, by columns
+		refs.grow(len(inputs))
+		by.grow(len(inputs))
+		for _, in := range inputs {
+			refs.addRef(in.ref)
+			by.addTx(in.by)
+		}
+		b.Queue(consumeInputs, refs.algos, refs.ids, refs.numbers, by.algos, by.ids, int64(len(inputs)))
+	}
+	if len(references) > 0 {
+		var refs columns
+		for _, ref := range references {
+			refs.addRef(ref)
+		}
+		b.Queue(holdReferences, refs.algos, refs.ids, refs.numbers, int64(len(references)))
+	}
+}
+
+// touched is what the accepted transactions consume, and what they reference and none of them consumes; both sorted.
+func touched(decisions []decision) (inputs []input, references []StateRef) {
 	for _, d := range decisions {
 		if d.Kind != Success {
 			continue
@@ -71,41 +107,16 @@ func queueStates(b *pgx.Batch, decisions []decision) {
 		for _, ref := range d.inputs {
 			inputs = append(inputs, input{ref, d.tx})
 		}
-		for _, ref := range d.references {
-			references[ref] = true
-		}
-	}
-	if len(references) > 0 {
-		for _, in := range inputs {
-			spent[in.ref] = true
-		}
-		var locks []StateRef
-		for ref := range references {
-			if !spent[ref] { // a spent one is locked, and checked, by the update below
-				locks = append(locks, ref)
-			}
-		}
-		slices.SortFunc(locks, StateRef.compare)
-		var refs columns
-		for _, ref := range locks {
-			refs.addRef(ref)
-		}
-		if len(locks) > 0 {
-			b.Queue(lockReferences, refs.algos, refs.ids, refs.numbers, int64(len(locks)))
-		}
-	}
-	if len(inputs) == 0 {
-		return
+		references = append(references, d.references...)
 	}
 	slices.SortFunc(inputs, func(a, b input) int { return a.ref.compare(b.ref) })
-	var refs, by columns
-	refs.grow(len(inputs))
-	by.grow(len(inputs))
-	for _, in := range inputs {
-		refs.addRef(in.ref)
-		by.addTx(in.by)
-	}
-	b.Queue(consumeInputs, refs.algos, refs.ids, refs.numbers, by.algos, by.ids, int64(len(inputs)))
+	slices.SortFunc(references, StateRef.compare)
+	references = slices.Compact(references)
+	references = slices.DeleteFunc(references, func(ref StateRef) bool {
+		_, spent := slices.BinarySearchFunc(inputs, ref, func(in input, ref StateRef) int { return in.ref.compare(ref) })
+		return spent
+	})
+	return inputs, references
 }
 
 // columns are the arrays of one statement's keys.
