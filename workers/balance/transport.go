@@ -47,7 +47,9 @@ func (e *lostError) Unwrap() error { return e.err }
 // clientError is a request whose body the client did not send to its end.
 type clientError struct{ err error }
 
-func (e *clientError) Error() string { return "the body of the request could not be read: " + e.err.Error() }
+func (e *clientError) Error() string {
+	return "the body of the request could not be read: " + e.err.Error()
+}
 
 func (e *clientError) Unwrap() error { return e.err }
 
@@ -96,7 +98,6 @@ func isSafe(method string) bool {
 // RoundTrip sends a request and gives the answer to it.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := &heldBody{ReadCloser: req.Body}
-	defer body.release()
 	tried := map[*upstream]bool{}
 	for attempt := 1; ; attempt++ {
 		u, err := t.pool.pick(req.Context(), tried, t.patience)
@@ -181,7 +182,8 @@ func hold(resp *http.Response) error {
 	return nil
 }
 
-// heldBody is the body of a request over several attempts: an attempt that fails does not close it.
+// heldBody is the body of a request over several attempts: an attempt that fails does not close it. The proxy closes the
+// body itself when the request is over.
 type heldBody struct {
 	io.ReadCloser
 
@@ -214,12 +216,6 @@ func (b *heldBody) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
-}
-
-func (b *heldBody) release() {
-	if b.ReadCloser != nil {
-		b.ReadCloser.Close() //nolint:errcheck // a body that is only read
-	}
 }
 
 // endingBody says when an answer has been passed on.
