@@ -72,8 +72,13 @@ func Open(o Options) (*Cache, error) {
 	return &Cache{dir: dir, offline: o.Offline, progress: progress}, nil
 }
 
-// Dir is the directory of the cache. What others keep there (worker executables, prepared data directories) they
-// keep in folders of their own and with [Cache.Build].
+// With returns the same cache with another receiver of progress.
+func (c *Cache) With(progress func(Event)) *Cache {
+	return &Cache{dir: c.dir, offline: c.offline, progress: progress}
+}
+
+// Dir is the directory of the cache. What others keep there (prepared data directories) they keep in folders of their
+// own and with [Cache.Build].
 func (c *Cache) Dir() string { return c.dir }
 
 // PostgreSQL returns the directory of PostgreSQL's binaries for this machine, fetching them if need be.

@@ -89,7 +89,9 @@ func train(ctx context.Context, java artefact.Java, jars artefact.Kafka, dir str
 	if err != nil {
 		return err
 	}
-	if err := child.Stop(trainingStop); err != nil {
+	stopping, cancel := context.WithTimeout(ctx, trainingStop)
+	defer cancel()
+	if err := child.Stop(stopping); err != nil {
 		return err
 	}
 	if !exists(filepath.Join(dir, archiveName)) {

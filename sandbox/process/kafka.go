@@ -112,9 +112,11 @@ func (k Kafka) start(java artefact.Java, jars artefact.Kafka, more ...string) (*
 	return Launch(Command{
 		Node: k.Node, Path: java.Path, Args: append(more, k.args(jars)...), Dir: k.Dir,
 		Env: append(serverEnv(), k.Env...), Log: k.Log,
-		StopSignal: syscall.SIGTERM, DeathSignal: k.DeathSignal,
+		StopSignal: kafkaStop, DeathSignal: k.DeathSignal,
 	})
 }
+
+const kafkaStop = syscall.SIGTERM
 
 // jvmFlags are for a quick start and little memory: one compiler, one collector thread, no files in /tmp.
 func jvmFlags() []string {

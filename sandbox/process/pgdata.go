@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -110,21 +112,38 @@ func (d dataDir) check() (ownership, error) {
 	return o, d.free()
 }
 
-// free sees to it that no server works on the directory. A postmaster.pid that a killed server left is removed: the
-// process number in it may belong to somebody else by now, and PostgreSQL would then refuse to start. That is safe only
-// because not a single process works in the directory, backends of a killed server included.
+// free sees to it that no server works on the directory. Backends that a killed server left are ended: without it
+// they are of no use, but they would write. Its postmaster.pid is removed: the process number in it may belong to
+// somebody else by now, and PostgreSQL would then refuse to start. That is safe only because not a single process works
+// in the directory any more.
 func (d dataDir) free() error {
-	if pids := processesIn(d.path); len(pids) > 0 {
-		return &DataDirError{Dir: d.path, Fault: InUse, Detail: fmt.Sprintf("process %d", pids[0])}
-	}
 	if !canSeeProcesses {
 		return nil // PostgreSQL's own check must do
 	}
-	err := os.Remove(filepath.Join(d.path, "postmaster.pid"))
+	file := filepath.Join(d.path, "postmaster.pid")
+	pids := processesIn(d.path)
+	if server := postmaster(file); slices.Contains(pids, server) {
+		return &DataDirError{Dir: d.path, Fault: InUse, Detail: fmt.Sprintf("process %d", server)}
+	}
+	if err := killAllIn(d.path); err != nil {
+		return &DataDirError{Dir: d.path, Fault: InUse, Err: err}
+	}
+	err := os.Remove(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// postmaster reads the process number of the server from its postmaster.pid; 0 if there is none.
+func postmaster(file string) int {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	pid, _ := strconv.Atoi(strings.TrimSpace(first))
+	return pid
 }
 
 // create copies the prepared data directory beside its place, sets the password there, makes it durable and renames

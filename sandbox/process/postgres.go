@@ -83,17 +83,16 @@ func (p PostgreSQL) Start(ctx context.Context, cache *artefact.Cache) (*Child, e
 	if err := d.configure(p.settings()); err != nil {
 		return nil, err
 	}
-	child, err := Launch(Command{
+	return Launch(Command{
 		Node: p.Node, Path: bin.Bin("postgres"), Args: []string{"-D", p.Data}, Dir: p.Data,
 		Env: append(serverEnv(), p.Env...), Log: p.Log, Account: account,
-		StopSignal: syscall.SIGINT, DeathSignal: p.DeathSignal, // SIGINT: "fast", ends sessions and writes a checkpoint
+		StopSignal: postgresStop, DeathSignal: p.DeathSignal, Family: p.Data,
 	})
-	if err != nil {
-		return nil, err
-	}
-	child.rest = func() { killAllIn(p.Data) }
-	return child, nil
 }
+
+// postgresStop is PostgreSQL's fast shutdown: it ends sessions and writes a checkpoint, so that the next start has
+// nothing to recover.
+const postgresStop = syscall.SIGINT
 
 // serverEnv is the whole environment of a server, besides the markers.
 func serverEnv() []string {

@@ -3,8 +3,8 @@
 // import it.
 //
 // Nothing that runs depends on who started it: every process has a session and group of its own and writes its log
-// to a file itself, so it outlives a killed supervisor; and it carries the sandbox and the node's name in its environment, so
-// the next supervisor finds it without any file of Cordage's.
+// to a file itself, so it outlives a killed supervisor; and it carries the sandbox, the node's name and the hash of its
+// specification in its environment, so the next supervisor finds it without any file of Cordage's.
 package process
 
 import (
@@ -37,24 +37,29 @@ type Command struct {
 	StopSignal syscall.Signal
 	// DeathSignal is sent to the process when this one dies, so that tests leave nothing behind. 0: it lives on.
 	DeathSignal syscall.Signal
+	// Family is a directory in which the process and all of its own children work, and nothing else: PostgreSQL's
+	// data directory. They are frozen, killed and counted together. "": the process group is the family.
+	Family string
 }
 
-// Child is a process that this one has started.
+// Child is a running process that belongs to a node: one that this process has started, or one that it has adopted.
+// Its methods may be called at any time, from any goroutine.
 type Child struct {
 	command Command
 	pid     int
+	birth   uint64 // start time in the kernel's ticks: with the pid it names a process for good
 	started time.Time
+	adopted bool
 	done    chan struct{}
-	exit    sandbox.Exit
-	rest    func() // ends what a killed process may leave, its own children; may be nil
-	once    sync.Once
+	exit    sandbox.Exit // valid once done is closed
+	killing sync.Mutex
 }
 
 // Launch starts c. The log file is made if need be, readable by its owner only.
 func Launch(c Command) (*Child, error) {
 	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, &StartError{Node: c.Node, Err: fmt.Errorf("open its log: %w", err)}
+		return nil, &StartError{Node: c.Node, Err: explainDisk(fmt.Errorf("open its log: %w", err), c.Log)}
 	}
 	defer log.Close()
 	cmd := exec.Command(c.Path, c.Args...) //nolint:gosec // the path is ours
@@ -73,11 +78,12 @@ func Launch(c Command) (*Child, error) {
 		err := cmd.Start()
 		if err == nil {
 			child.pid, child.started = cmd.Process.Pid, time.Now()
+			child.birth, _ = birthOf(child.pid)
 		}
 		started <- err
 		if err == nil {
 			_ = cmd.Wait() // its outcome is in ProcessState
-			child.ended(cmd.ProcessState)
+			child.ended(exitOf(cmd.ProcessState))
 		}
 	}()
 	if err := <-started; err != nil {
@@ -86,17 +92,25 @@ func Launch(c Command) (*Child, error) {
 	return child, nil
 }
 
-func (c *Child) ended(s *os.ProcessState) {
-	c.exit = sandbox.Exit{Code: s.ExitCode()}
+func exitOf(s *os.ProcessState) sandbox.Exit {
+	exit := sandbox.Exit{Code: s.ExitCode()}
 	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		c.exit.Signal = signalName(w.Signal())
+		exit.Signal = signalName(w.Signal())
 	}
-	c.exit.Log = strings.Join(lastLines(c.command.Log, lastLogLines), "\n")
+	return exit
+}
+
+func (c *Child) ended(exit sandbox.Exit) {
+	exit.Log = strings.Join(lastLines(c.command.Log, lastLogLines), "\n")
+	c.exit = exit
 	close(c.done)
 }
 
 // PID of the process, and of its group.
 func (c *Child) PID() int { return c.pid }
+
+// Started tells when the process was started.
+func (c *Child) Started() time.Time { return c.started }
 
 // Done is closed when the process has ended.
 func (c *Child) Done() <-chan struct{} { return c.done }
@@ -109,57 +123,13 @@ func (c *Child) Err() error {
 	return &ExitError{Node: c.command.Node, Command: filepath.Base(c.command.Path), Exit: c.exit, Log: c.command.Log}
 }
 
-// Stop asks the process to stop and waits until it has ended, at most for limit; then it kills it and returns an
-// error.
-func (c *Child) Stop(limit time.Duration) error {
-	if err := c.Signal(c.command.StopSignal); err != nil {
-		return err
-	}
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+func (c *Child) over() bool {
 	select {
 	case <-c.done:
-		return nil
-	case <-timer.C:
-		return errors.Join(fmt.Errorf("stop %s: it did not end within %v and was killed", c.command.Node, limit), c.Kill())
-	}
-}
-
-// Kill ends the process, and everything in its group, at once.
-func (c *Child) Kill() error {
-	err := c.signalGroup(syscall.SIGKILL)
-	if err == nil {
-		<-c.done
-	}
-	if c.rest != nil {
-		c.once.Do(c.rest)
-	}
-	return err
-}
-
-// Signal sends s to the process. A process that has ended is no error.
-func (c *Child) Signal(s syscall.Signal) error {
-	select {
-	case <-c.done:
-		return nil
+		return true
 	default:
+		return false
 	}
-	if err := syscall.Kill(c.pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("send %s to %s (process %d): %w", signalName(s), c.command.Node, c.pid, err)
-	}
-	return nil
-}
-
-func (c *Child) signalGroup(s syscall.Signal) error {
-	select {
-	case <-c.done:
-		return nil
-	default:
-	}
-	if err := syscall.Kill(-c.pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("send %s to %s (process group %d): %w", signalName(s), c.command.Node, c.pid, err)
-	}
-	return nil
 }
 
 // lastLogLines is how many lines of a log tell why a process ended.
