@@ -47,6 +47,7 @@ func (r *resources) components() []role.Component {
 	}
 	all := []role.Component{{Name: databaseComponent, Run: watchDatabase(r.config, tel.Status.Component(databaseComponent))}}
 	configured := newGate()
+	defer r.wakeWhenConfigured(m.sections)
 	all = append(all, r.configuration(m, configured)...)
 	all = append(all, r.permissions(m)...)
 	all = append(all, r.packages(m, configured)...)
@@ -93,6 +94,8 @@ func inTurn(first, second func(ctx context.Context, ready func()) error) func(ct
 // reconcile is the component that keeps a topic in line with the database: its map, then its reconciler.
 func reconcile[V any](r *resources, c reconciler[V]) role.Component {
 	c.name = "reconcile " + c.topic
+	c.wake = newWake()
+	r.wakes = append(r.wakes, c.wake)
 	c.publisher, c.log, c.status = r.publisher, r.env.Telemetry.Log, r.env.Telemetry.Status.Component(c.name)
 	return role.Component{Name: c.name, Run: inTurn(c.published.Run, c.Run)}
 }
@@ -139,6 +142,7 @@ func (r *resources) packages(m maps, configured gate) []role.Component {
 	c := &certificates{config: r.config}
 	responder := bus.NewResponder(r.bus, record.TopicCertificates, "membership.certificates.service-responder", c.handle)
 	const cpkName = "publish " + record.TopicCPKFile
+	r.wakes = append(r.wakes, wakeCPKs)
 	cpks := &cpkPublisher{config: r.config, published: m.cpks, publisher: r.publisher, wake: wakeCPKs,
 		partSize: partSize(r.env.Boot.Bus.MaxMessageBytes), log: tel.Log, status: tel.Status.Component(cpkName),
 		interval: r.every(m, func(s settings.Reconciliation) time.Duration { return s.CPKWrite })}
@@ -180,6 +184,17 @@ func (r *resources) nodes(m maps, configured gate) []role.Component {
 		{Name: "virtual node creation", Run: configured.behind(creation.Run)},
 		{Name: "uniqueness checker", Run: known.behind(checks.Run)},
 	}
+}
+
+// wakeWhenConfigured lets a change of the intervals take effect at once.
+func (r *resources) wakeWhenConfigured(sections *bus.Compacted[record.Configuration]) {
+	sections.OnChange(func(_ context.Context, section string, _, _ *record.Configuration) {
+		if section == settings.SectionReconciliation {
+			for _, wake := range r.wakes {
+				wakeUp(wake)
+			}
+		}
+	})
 }
 
 // every reads an interval of reconciliation from the configuration, each time anew.

@@ -224,19 +224,24 @@ func (c *creator) findCPI(ctx context.Context, conn *pgx.Conn, p *plan) error {
 	return c.findChannels(ctx, conn, p)
 }
 
+// changeLogMaster is the Liquibase file that a CPK's own tables begin with. Of a CPK without it nothing is run.
+//
+// Source: Corda 5.0, vault migrations.
+const changeLogMaster = "migration/db.changelog-master.xml"
+
 // refuseChangeLogs refuses a CPI whose CorDapps have tables of their own: a node without them would fail much later.
 func (c *creator) refuseChangeLogs(ctx context.Context, conn *pgx.Conn, p *plan) error {
-	var files int
+	var masters int
 	err := conn.QueryRow(ctx, `
 		SELECT count(*) FROM cpi_cpk c JOIN cpk_db_change_log l USING (cpk_file_checksum)
-		WHERE c.cpi_name = $1 AND c.cpi_version = $2 AND c.cpi_signer_summary_hash = $3 AND NOT c.is_deleted AND NOT l.is_deleted`,
-		p.cpi.Name, p.cpi.Version, p.cpi.SignerSummaryHash).Scan(&files)
+		WHERE c.cpi_name = $1 AND c.cpi_version = $2 AND c.cpi_signer_summary_hash = $3 AND NOT c.is_deleted AND NOT l.is_deleted
+			AND l.file_path = $4`, p.cpi.Name, p.cpi.Version, p.cpi.SignerSummaryHash, changeLogMaster).Scan(&masters)
 	if err != nil {
 		return fmt.Errorf("look for change logs of CPI %s: %w", p.cpi.Name, err)
 	}
-	if files > 0 {
+	if masters > 0 {
 		return &creationError{record.OperationMigrationsFailed, fmt.Errorf(
-			"CPI %s %s brings %d Liquibase files for tables of its own, which are not supported yet", p.cpi.Name, p.cpi.Version, files)}
+			"CPI %s %s has %d CPKs with tables of their own (%s), which are not supported yet", p.cpi.Name, p.cpi.Version, masters, changeLogMaster)}
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type reconciler[V any] struct {
 	// exclusive: keys on the topic that the database does not hold are removed. Otherwise they are left alone.
 	exclusive bool
 	interval  func() time.Duration
-	wake      chan struct{} // see newWake; nil: intervals only
+	wake      chan struct{} // see newWake
 	log       *slog.Logger
 	status    telemetry.Mark
 }
@@ -75,7 +75,7 @@ func (r *reconciler[V]) Run(ctx context.Context, ready func()) error {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-r.wake: // a nil channel never wakes
+		case <-r.wake:
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()

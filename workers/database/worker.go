@@ -43,6 +43,7 @@ type resources struct {
 	creation  *pgxpool.Pool // the same connection, for those that are held while a virtual node is made
 	databases *store.Connections
 	rbac      *pgxpool.Pool
+	wakes     []chan struct{} // of the reconcilers
 }
 
 // Run works until ctx ends. It waits for Kafka and PostgreSQL as long as it takes.
