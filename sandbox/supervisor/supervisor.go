@@ -174,7 +174,7 @@ func (s *Supervisor) adopt(warnings []sandbox.Notification) {
 		u, wanted := st.unit(name)
 		n := st.nodes[name]
 		if n == nil {
-			n = &node{view: sandbox.Node{Name: name, State: sandbox.Starting}, stage: stages[roleOf(name)]}
+			n = &node{view: sandbox.Node{Name: name, State: sandbox.Starting}, stage: stageOf(name)}
 			st.nodes[name] = n
 		}
 		n.turn++

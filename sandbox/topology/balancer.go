@@ -14,10 +14,10 @@ import (
 
 // upstream is an entry of "upstreams" in the load balancer's /status.
 type upstream struct {
-	Node    string `json:"node"`
-	Healthy bool   `json:"healthy"`
-	Active  int    `json:"active"` // requests under way
-	Reason  string `json:"reason"`
+	Node     string `json:"node"`
+	Ready    bool   `json:"ready"`
+	InFlight int    `json:"inFlight"` // requests under way
+	Reason   string `json:"reason"`
 }
 
 // routes observes which rest workers the load balancer sends requests to.
@@ -33,7 +33,7 @@ func routes(ctx context.Context, s Source) ([]sandbox.Edge, error) {
 		}
 		for _, u := range ups {
 			edges = append(edges, sandbox.Edge{
-				From: n.Name, To: u.Node, Kind: sandbox.EdgeRoutes, What: "/api/v1", Count: u.Active, Up: u.Healthy, Note: u.Reason,
+				From: n.Name, To: u.Node, Kind: sandbox.EdgeRoutes, What: "/api/v1", Count: u.InFlight, Up: u.Ready, Note: u.Reason,
 			})
 		}
 	}

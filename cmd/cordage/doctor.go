@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+)
+
+// finding is the outcome of one check.
+type finding struct {
+	Check  string `json:"check"`
+	State  string `json:"state"` // ok, warning or fault
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+func (a *app) newDoctorCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check this machine and the sandboxes on it, and say what to do about what is wrong",
+		Long: `Check this machine (Java, Maven, the cache, disk, memory) and the sandboxes on it (nodes left by a killed supervisor,
+failed starts). Nothing is changed. The exit code is 8 if there is a fault.`,
+		Example: "  cordage doctor\n  cordage doctor --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			findings := a.examine(cmd.Context())
+			faults := 0
+			for _, f := range findings {
+				if f.State == "fault" {
+					faults++
+				}
+			}
+			err := a.answer(findings, func(w io.Writer) error { return printFindings(w, findings) })
+			if err == nil && faults > 0 {
+				return &checksError{fmt.Sprintf("%d checks found a fault", faults)}
+			}
+			return err
+		},
+	}
+}
+
+func printFindings(w io.Writer, findings []finding) error {
+	signs := map[string]string{"ok": "✓", "warning": "!", "fault": "✗"}
+	rows := [][]string{}
+	for _, f := range findings {
+		rows = append(rows, []string{signs[f.State] + " " + f.State, f.Check, f.Detail})
+		if f.Remedy != "" {
+			rows = append(rows, []string{"", "", "→ " + f.Remedy})
+		}
+	}
+	return table(w, rows)
+}
+
+// examine makes all checks.
+func (a *app) examine(ctx context.Context) []finding {
+	findings := []finding{checkJava(ctx), checkMaven(), checkCache(ctx), checkDisk(), checkMemory()}
+	return append(findings, a.checkSandboxes(ctx)...)
+}
+
+// bad makes a finding from an error.
+func bad(check, state string, err error) finding {
+	f := finding{Check: check, State: state, Detail: strings.ReplaceAll(err.Error(), "\n", " ")}
+	if h, ok := err.(interface{ Hint() string }); ok { //nolint:errorlint // the outermost hint is the one meant
+		f.Remedy = h.Hint()
+	}
+	return f
+}
+
+func checkJava(ctx context.Context) finding {
+	java, err := artefact.FindJava(ctx)
+	if err != nil {
+		return bad("Java", "fault", err)
+	}
+	return finding{Check: "Java", State: "ok", Detail: fmt.Sprint(java)}
+}
+
+func checkMaven() finding {
+	path, err := exec.LookPath("mvn")
+	if err != nil {
+		return finding{
+			Check: "Maven", State: "warning", Detail: "mvn is not on PATH; it is needed only while the cache is not filled",
+			Remedy: "install Maven with your system's packages, such as: apt install maven, brew install maven",
+		}
+	}
+	return finding{Check: "Maven", State: "ok", Detail: path}
+}
+
+// checkCache verifies what is in the cache, without the network.
+func checkCache(ctx context.Context) finding {
+	cache, err := artefact.Open(artefact.Options{Offline: true})
+	if err != nil {
+		return bad("cache", "fault", err)
+	}
+	if _, err := cache.PostgreSQL(ctx); err != nil {
+		return bad("cache", "warning", err)
+	}
+	if _, err := cache.Kafka(ctx); err != nil {
+		return bad("cache", "warning", err)
+	}
+	return finding{Check: "cache", State: "ok", Detail: "PostgreSQL and Kafka are complete in " + cache.Dir()}
+}
+
+// What a sandbox needs at least.
+const (
+	wantDisk   = 2 << 30
+	wantMemory = 1 << 30
+)
+
+func checkDisk() finding {
+	dir, err := sandbox.Base()
+	if err != nil {
+		return bad("disk", "fault", err)
+	}
+	for !exists(dir) && dir != "/" {
+		dir = filepath.Dir(dir)
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return bad("disk", "warning", err)
+	}
+	free := int64(s.Bavail) * int64(s.Bsize) //nolint:gosec,unconvert // differs by system
+	f := finding{Check: "disk", State: "ok", Detail: fmt.Sprintf("%s free in %s", size(free), dir)}
+	if free < wantDisk {
+		f.State, f.Remedy = "warning", "free some space: a sandbox takes about 1 GB, with data more"
+	}
+	return f
+}
+
+func checkMemory() finding {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return finding{Check: "memory", State: "ok", Detail: "not known on this system"}
+	}
+	for line := range strings.Lines(string(text)) {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kilobytes); n == 1 {
+			f := finding{Check: "memory", State: "ok", Detail: size(kilobytes<<10) + " available"}
+			if kilobytes<<10 < wantMemory {
+				f.State, f.Remedy = "warning", "end other programs: a sandbox takes about 700 MB"
+			}
+			return f
+		}
+	}
+	return finding{Check: "memory", State: "ok", Detail: "not known on this system"}
+}
+
+func (a *app) checkSandboxes(ctx context.Context) []finding {
+	entries, err := a.sandboxes(ctx)
+	if err != nil {
+		return []finding{bad("sandboxes", "fault", err)}
+	}
+	findings := []finding{}
+	for _, e := range entries {
+		f := finding{Check: "sandbox " + e.Name, State: "ok", Detail: e.State}
+		flag := ""
+		if e.Name != sandbox.DefaultName {
+			flag = " --name " + e.Name
+		}
+		switch e.State {
+		case "orphaned":
+			f.State, f.Detail = "fault", "its supervisor was killed and its nodes still run"
+			f.Remedy = "adopt them: cordage status" + flag + "; or stop them: cordage down" + flag
+		case "failed":
+			f.State, f.Detail = "warning", "its last start failed"
+			f.Remedy = "see why: cordage status" + flag
+		case "damaged":
+			f.State, f.Detail = "fault", "its state file cannot be read"
+			f.Remedy = "remove it with all its data: cordage down --purge" + flag
+		case string(sandbox.PhaseDegraded):
+			f.State, f.Remedy = "warning", "see which node: cordage status"+flag
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}

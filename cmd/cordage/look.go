@@ -1,0 +1,214 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/trace"
+)
+
+func (a *app) newTopologyCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "topology",
+		Short: "Show how the parts of the sandbox are seen to talk",
+		Long: `Show the nodes of the sandbox and the edges between them as they are observed at this moment: routes of the load
+balancer, consumer groups of Kafka with their lag, sessions of PostgreSQL. What does not talk has no edge.`,
+		Example: "  cordage topology\n  cordage topology --json | jq '.edges[] | select(.kind == \"consumes\")'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			t, err := c.Topology(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.answer(t, func(w io.Writer) error { return printTopology(w, t) })
+		},
+	}
+}
+
+// printTopology prints each node with what leads away from it.
+func printTopology(w io.Writer, t sandbox.Topology) error {
+	nodes := slices.Clone(t.Nodes)
+	slices.Reverse(nodes) // from the user inwards: load balancer, rest, …, servers
+	for _, n := range nodes {
+		fmt.Fprintf(w, "%s %s  %s%s\n", sign(n.State), n.Name, n.State, reasonOf(n))
+		lines := edgeLines(t.Edges, n.Name)
+		for i, line := range lines {
+			branch := "├─"
+			if i == len(lines)-1 {
+				branch = "└─"
+			}
+			fmt.Fprintf(w, "  %s %s\n", branch, line)
+		}
+	}
+	for _, f := range t.Faults {
+		fmt.Fprintf(w, "not observed: %s\n", f)
+	}
+	return nil
+}
+
+func reasonOf(n sandbox.Node) string {
+	if n.Reason == "" || n.State == sandbox.Ready {
+		return ""
+	}
+	return ": " + n.Reason
+}
+
+// edgeLines are the edges that leave a node, those of one kind and target in a group of consumers on one line each.
+func edgeLines(edges []sandbox.Edge, node string) (lines []string) {
+	for _, e := range edges {
+		if e.From != node {
+			continue
+		}
+		switch e.Kind {
+		case sandbox.EdgeRoutes:
+			state := "● ready"
+			if !e.Up {
+				state = "✗ not ready"
+			}
+			lines = append(lines, strings.TrimSpace(fmt.Sprintf("routes to %s  %s  %s", e.To, state, e.Note)))
+		case sandbox.EdgeConsumes:
+			lag := "up to date"
+			if e.Lag > 0 {
+				lag = fmt.Sprintf("%d behind", e.Lag)
+			}
+			lines = append(lines, fmt.Sprintf("consumes %s from %s  %d partitions, %s", e.What, e.To, e.Count, lag))
+		case sandbox.EdgeQueries:
+			lines = append(lines, fmt.Sprintf("queries %s in %s  %d sessions, %s", e.What, e.To, e.Count, e.Note))
+		default:
+			lines = append(lines, fmt.Sprintf("%s %s in %s", e.Kind, e.What, e.To))
+		}
+	}
+	return lines
+}
+
+func (a *app) newTopicsCmd() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "topics",
+		Short:   "List the topics with their records, readers and lag",
+		Example: "  cordage topics\n  cordage topics --all",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			topics, err := c.Topics(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.answer(topics, func(w io.Writer) error { return printTopics(w, topics, all) })
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "those without records and readers too")
+	return cmd
+}
+
+func printTopics(w io.Writer, topics []sandbox.TopicInfo, all bool) error {
+	rows := [][]string{{"TOPIC", "CLEANUP", "PARTITIONS", "RECORDS", "GROUP", "READ BY", "LAG"}}
+	hidden := 0
+	for _, t := range topics {
+		if !all && t.Records == 0 && len(t.Groups) == 0 {
+			hidden++
+			continue
+		}
+		row := []string{t.Name, t.Cleanup, strconv.Itoa(t.Partitions), strconv.FormatInt(t.Records, 10), "", "", ""}
+		for _, g := range t.Groups {
+			row[4], row[5], row[6] = g.Group, strings.Join(g.Nodes, " "), strconv.FormatInt(g.Records, 10)
+			rows = append(rows, row)
+			row = make([]string, len(row))
+		}
+		if len(t.Groups) == 0 {
+			rows = append(rows, row)
+		}
+	}
+	if err := table(w, rows); err != nil {
+		return err
+	}
+	if hidden > 0 {
+		fmt.Fprintf(w, "and %d topics without records and readers: cordage topics --all\n", hidden)
+	}
+	return nil
+}
+
+func (a *app) newTraceCmd() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "trace [ID]",
+		Short:   "List the latest requests, or follow one hop by hop",
+		Example: "  cordage trace\n  cordage trace 4bf92f35",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if len(args) == 1 {
+				t, err := c.Trace(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return a.answer(t, func(w io.Writer) error { return printTrace(w, t) })
+			}
+			list, err := c.Traces(cmd.Context(), limit)
+			if err != nil {
+				return err
+			}
+			return a.answer(list, func(w io.Writer) error { return printTraces(w, list) })
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 30, "how many of the latest; 0 for all that are kept")
+	return cmd
+}
+
+func printTraces(w io.Writer, list []trace.Summary) error {
+	rows := [][]string{{"ID", "BEGAN", "TOOK", "SPANS", "NAME", "NODES", ""}}
+	for _, t := range list {
+		failed := ""
+		if t.Failed {
+			failed = "✗ failed"
+		}
+		const shown = 12
+		rows = append(rows, []string{
+			t.ID[:min(shown, len(t.ID))], t.Start.Local().Format("15:04:05.000"), seconds(t.Took), strconv.Itoa(t.Spans), t.Name,
+			strings.Join(t.Nodes, " "), failed,
+		})
+	}
+	return table(w, rows)
+}
+
+func printTrace(w io.Writer, t trace.Trace) error {
+	fmt.Fprintf(w, "trace %s, began %s, took %s\n", t.ID, t.Start.Format(time.RFC3339Nano), seconds(t.Took))
+	rows := [][]string{{"AFTER", "TOOK", "NODE", "WHAT"}}
+	var walk func(hops []trace.Hop, indent string)
+	walk = func(hops []trace.Hop, indent string) {
+		for i, h := range hops {
+			branch, next := "├─ ", "│  "
+			if i == len(hops)-1 {
+				branch, next = "└─ ", "   "
+			}
+			text := indent + branch + h.Name
+			if h.Failed {
+				text += "  ✗ " + h.Message
+			}
+			rows = append(rows, []string{"+" + h.Start.Sub(t.Start).Round(10*time.Microsecond).String(), seconds(h.Took), h.Node, text})
+			walk(h.Next, indent+next)
+		}
+	}
+	walk(t.Tree, "")
+	return table(w, rows)
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/client"
+	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
+)
+
+// upFlags are what "cordage up" is told.
+type upFlags struct {
+	replicas   []string
+	ports      []string
+	databases  string
+	partitions int
+	logLevel   string
+	offline    bool
+	foreground bool
+	profile    bool
+	seed       uint64
+}
+
+func (a *app) newUpCmd() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start the sandbox, and return when the cluster is ready",
+		Long: `Start PostgreSQL, Kafka and the workers, and return when a virtual node can be created. The sandbox stays in the
+background until "cordage down". What is not given stays as it was at the last start; a running sandbox is left as it is.
+
+Ports are free ones and are kept for the next start. --port takes rest, postgres and kafka, or NODE/PURPOSE as "cordage
+status" shows them; 0 means a free one again.`,
+		Example: "  cordage up\n  cordage up --replicas rest=2 --port rest=8888\n  cordage up --name ci --foreground",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			wish, err := f.wish()
+			if err != nil {
+				return &usageError{err}
+			}
+			if f.foreground {
+				return a.upForeground(cmd.Context(), wish, f.profile)
+			}
+			return a.up(cmd.Context(), wish, f.profile)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.replicas, "replicas", nil, "number of workers of a type, as `TYPE=N`; may be repeated")
+	flags.StringSliceVar(&f.ports, "port", nil, "port to listen on, as `PURPOSE=N`; may be repeated")
+	flags.StringVar(&f.databases, "databases", "", "`shared` (one database, a schema for each logical database) or separate")
+	flags.IntVar(&f.partitions, "partitions", 0, fmt.Sprintf("partitions of each topic (default %d)", sandbox.DefaultPartitions))
+	flags.StringVar(&f.logLevel, "log-level", "", "`level` of the workers' logs: debug, info, warn or error (default info)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of chance that shapes the workers' behaviour (default: another each time)")
+	flags.BoolVar(&f.offline, "offline", false, "fetch nothing: fail if something is missing in the cache")
+	flags.BoolVar(&f.foreground, "foreground", false, "stay, and stop everything on Ctrl-C or SIGTERM")
+	flags.BoolVar(&f.profile, "profile", false, "print how the start spent its time")
+	return cmd
+}
+
+func (f upFlags) wish() (sandbox.Wish, error) {
+	replicas, err1 := assignments("--replicas", f.replicas)
+	ports, err2 := assignments("--port", f.ports)
+	w := sandbox.Wish{
+		Replicas: replicas, Ports: ports, Databases: sandbox.Databases(f.databases), Partitions: f.partitions,
+		LogLevel: f.logLevel, Offline: f.offline, Seed: f.seed,
+	}
+	_, err3 := w.Apply(sandbox.DefaultSpec(sandbox.DefaultName), false)
+	return w, errors.Join(err1, err2, err3)
+}
+
+// assignments reads NAME=NUMBER.
+func assignments(flag string, texts []string) (map[string]int, error) {
+	values := map[string]int{}
+	for _, text := range texts {
+		name, number, ok := strings.Cut(text, "=")
+		n, err := strconv.Atoi(number)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("%s %s: write it as NAME=NUMBER", flag, text)
+		}
+		values[name] = n
+	}
+	return values, nil
+}
+
+// up starts the sandbox in the background, or attaches to the one that runs.
+func (a *app) up(ctx context.Context, wish sandbox.Wish, profile bool) error {
+	d, err := a.dir()
+	if err != nil {
+		return err
+	}
+	c := client.Open(d)
+	defer c.Close()
+	began := time.Now()
+	running := true
+	if _, err := c.Sandbox(ctx); err != nil {
+		if _, gone := errors.AsType[*sandbox.NotRunningError](err); !gone {
+			return err
+		}
+		running = false
+		if err := a.spawn(ctx, d, wish); err != nil {
+			return err
+		}
+		if err := awaitSupervisor(ctx, c); err != nil {
+			return err
+		}
+	}
+	return a.follow(ctx, c, began, running, profile)
+}
+
+// follow shows the start until it is over. If the user interrupts a start of ours, what has been started is stopped.
+func (a *app) follow(ctx context.Context, c *client.Client, began time.Time, running, profile bool) error {
+	view := a.newProgress(began, running)
+	err := view.show(c.Events(ctx))
+	if ctx.Err() != nil && !running {
+		a.note("interrupted: stopping what has been started")
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), downLimit)
+		defer cancel()
+		d, derr := a.dir()
+		_, serr := a.stopSandbox(ctx, d, false)
+		return errors.Join(context.Canceled, derr, serr)
+	}
+	if err != nil {
+		return err
+	}
+	return a.announce(ctx, c, running, profile)
+}
+
+// announce prints what the user needs to go on.
+func (a *app) announce(ctx context.Context, c *client.Client, running, profile bool) error {
+	info, err := c.Sandbox(ctx)
+	if err != nil {
+		return err
+	}
+	if profile {
+		p, err := c.Profile(ctx)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.answer(p, nil)
+		}
+		if err := printProfile(a.err, p); err != nil {
+			return err
+		}
+	}
+	return a.answer(info, func(w io.Writer) error {
+		state := "is ready"
+		if running {
+			state = "is running already"
+		}
+		flag := ""
+		if info.Name != sandbox.DefaultName {
+			flag = " --name " + info.Name
+		}
+		_, err := fmt.Fprintf(w, `sandbox %s %s
+  REST API    %s  (login and password: cordage credentials%s)
+  Kafka       %s
+  PostgreSQL  %s
+next: cordage status%[4]s, cordage topology%[4]s, cordage scenario list; stop it with: cordage down%[4]s
+`, info.Name, state, info.Endpoints.REST, flag, info.Endpoints.Kafka, info.Endpoints.PostgreSQL)
+		return err
+	})
+}
+
+// printProfile prints the critical path of a start.
+func printProfile(w io.Writer, p sandbox.Profile) error {
+	rows := [][]string{{"CRITICAL PATH", "WAITED", "TOOK", "SINCE START"}}
+	var at time.Duration
+	for _, s := range p.Critical {
+		at += s.Wait + s.Took
+		rows = append(rows, []string{s.Step, seconds(s.Wait), seconds(s.Took), seconds(at)})
+	}
+	rows = append(rows, nil, []string{"ALL STEPS", "BEGAN", "TOOK", "ENDED"})
+	for _, s := range p.Steps {
+		rows = append(rows, []string{s.Name, seconds(s.Started), seconds(s.Took()), seconds(s.Ended)})
+	}
+	return table(w, rows)
+}
+
+// upForeground supervises the sandbox in this process. It stops everything when ctx ends.
+func (a *app) upForeground(ctx context.Context, wish sandbox.Wish, profile bool) error {
+	d, err := a.dir()
+	if err != nil {
+		return err
+	}
+	if err := d.Make(); err != nil {
+		return err
+	}
+	log, err := openLog(d.SupervisorLog())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c := client.Open(d)
+	defer c.Close()
+	began := time.Now()
+	var view sync.WaitGroup
+	var shown error
+	err = a.supervise(ctx, d, wish, slog.NewJSONHandler(log, nil), func() {
+		view.Go(func() { shown = a.watch(context.WithoutCancel(ctx), c, began, profile) })
+	})
+	view.Wait()
+	if running, ok := errors.AsType[*supervisor.RunningError](err); ok {
+		return fmt.Errorf("%w; it cannot be taken to the foreground", running)
+	}
+	if _, failed := errors.AsType[*sandbox.StartError](err); failed {
+		return err
+	}
+	if err == nil && ctx.Err() != nil {
+		a.note("everything is stopped")
+		return nil // a stop on request is what --foreground promises
+	}
+	if _, gone := errors.AsType[*sandbox.NotRunningError](shown); gone {
+		shown = nil // it was stopped from outside while it started
+	}
+	return errors.Join(err, shown)
+}
+
+// watch shows the start of a sandbox that this process supervises.
+func (a *app) watch(ctx context.Context, c *client.Client, began time.Time, profile bool) error {
+	if err := a.newProgress(began, false).show(c.Events(ctx)); err != nil {
+		return err
+	}
+	err := a.announce(ctx, c, false, profile)
+	a.note("press Ctrl-C to stop everything")
+	return err
+}
