@@ -16,7 +16,7 @@ import (
 // maxChain bounds what is imported at a time, in bytes.
 const maxChain = 1 << 20
 
-// maxAlias is the length of the column that it is stored in.
+// maxAlias is the length of the column that it is stored in, in characters.
 const maxAlias = 255
 
 // usageOf reads the usage in the path, in any case.
@@ -100,8 +100,8 @@ func readChain(r *request) (alias, chain string, err error) {
 	if alias == "" {
 		return "", "", invalid("alias", "The alias is missing or blank")
 	}
-	if len(alias) > maxAlias {
-		return "", "", invalid("alias", "The alias is longer than 255 bytes")
+	if !storable(alias, maxAlias) {
+		return "", "", invalid("alias", "The alias must be text of at most 255 characters")
 	}
 	chain = strings.Join(files, "\n") + "\n"
 	if len(chain) > maxChain {
@@ -175,6 +175,9 @@ func (s *service) askCertificates(ctx context.Context, attempted string, q recor
 		return response, remote(err, attempted)
 	}
 	if f := response.Failure; f != nil {
+		if f.Type == record.FailureInvalidCertificate {
+			return response, invalid("certificate", f.Message)
+		}
 		return response, fail(http.StatusInternalServerError, "Could not %s: %s", attempted, f.Message)
 	}
 	return response, nil

@@ -3,6 +3,8 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -212,4 +214,64 @@ func TestGeneratedTypesAreCurrent(t *testing.T) {
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("api.gen.go is not what openapi.yaml makes; run: go tool -modfile=tools/go.mod oapi-codegen -config workers/rest/codegen.yaml workers/rest/openapi.yaml\n-new +committed\n%s", diff)
 	}
+}
+
+var update = flag.Bool("update", false, "write docs/rest.md's table of operations")
+
+// TestOperationsAreDocumented compares the table in docs/rest.md with the contract.
+func TestOperationsAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := loadContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if strings.HasSuffix(path, "/getprotocolversion") {
+				continue
+			}
+			rows = append(rows, fmt.Sprintf("| `%s %s` | %s | %s |", method, path, success(op), firstSentence(op.Description)))
+		}
+	}
+	slices.SortFunc(rows, func(a, b string) int {
+		_, a, _ = strings.Cut(a, " /")
+		_, b, _ = strings.Cut(b, " /")
+		return strings.Compare(a, b)
+	})
+	want := "\n| operation | status | what it does |\n| --- | --- | --- |\n" + strings.Join(rows, "\n") + "\n"
+	file := filepath.Join("..", "..", "docs", "rest.md")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(text), "-update -->")
+	got, after, found := strings.Cut(rest, "<!-- end -->")
+	if !found {
+		t.Fatal("docs/rest.md has no table of operations")
+	}
+	if got == want {
+		return
+	}
+	if !*update {
+		t.Errorf("docs/rest.md: -contract +document\n%s", cmp.Diff(want, got))
+		return
+	}
+	if err := os.WriteFile(file, []byte(before+"-update -->"+want+"<!-- end -->"+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func success(op *openapi3.Operation) string {
+	for status := range op.Responses.Map() {
+		if strings.HasPrefix(status, "2") {
+			return status
+		}
+	}
+	return ""
+}
+
+func firstSentence(s string) string {
+	first, _, _ := strings.Cut(s, ". ")
+	return strings.TrimSuffix(first, ".")
 }

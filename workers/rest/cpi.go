@@ -22,7 +22,7 @@ import (
 // Source: Corda 5.0, ChunkWriter with the default maxAllowedMessageSize.
 const partSize = 952_320
 
-// maxFileName is the length of the column that it is stored in.
+// maxFileName is the length of the column that it is stored in, in characters.
 const maxFileName = 255
 
 // postCPI sends a CPI on to the database worker, part by part as it comes in. The file is never held as a whole.
@@ -36,8 +36,8 @@ func (s *service) postCPI(ctx context.Context, r *request) (answer, error) {
 		return answer{}, err
 	}
 	name := file.FileName()
-	if len(name) > maxFileName {
-		return answer{}, badInput("upload", "The file name is %d bytes long, at most %d are allowed", len(name), maxFileName)
+	if !storable(name, maxFileName) {
+		return answer{}, badInput("upload", "The file name must be text of at most %d characters", maxFileName)
 	}
 	id := uuid.NewString()
 	if err := s.sendChunks(ctx, id, name, r.who.Login, file); err != nil {

@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // form is a multipart body, read part by part.
@@ -57,7 +58,12 @@ func (f *form) file(name string) (*multipart.Part, error) {
 	}
 }
 
-// text reads a part as text.
+// storable tells whether PostgreSQL can store a text in a column of n characters.
+func storable(s string, n int) bool {
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= n && !strings.ContainsRune(s, 0)
+}
+
+// text64K reads a part as text, of which it takes 64 KiB.
 func text64K(part *multipart.Part) (string, error) {
 	raw, err := io.ReadAll(io.LimitReader(part, 64<<10))
 	if err != nil {
