@@ -97,7 +97,16 @@ func (s *Supervisor) awaitReady(ctx context.Context, attempt, name string, turn 
 // Kill ends the nodes that are meant with SIGKILL, and returns when they have ended. They are started again at once; the
 // death does not count towards a crash loop.
 func (s *Supervisor) Kill(ctx context.Context, name string) ([]sandbox.Node, error) {
-	return s.each(ctx, "kill", name, func(n *node) { n.expected = true }, sandbox.Instance.Kill, nil)
+	kill := func(i sandbox.Instance, ctx context.Context) error {
+		if err := i.Kill(ctx); err != nil {
+			return err
+		}
+		return s.loop.await(ctx, func() (bool, error) { // the loop has taken note of it, so that no stale state is read
+			n := s.loop.state.nodes[i.Node()]
+			return n == nil || n.instance != i, nil
+		})
+	}
+	return s.each(ctx, "kill", name, func(n *node) { n.expected = true }, kill, nil)
 }
 
 // Pause freezes the nodes that are meant.

@@ -214,6 +214,12 @@ func (s *Supervisor) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	err = s.drive(ctx, ready)
+	return errors.Join(err, receiver.Close())
+}
+
+// drive runs the loop until everything has been stopped.
+func (s *Supervisor) drive(ctx context.Context, ready func()) error {
 	stop := context.AfterFunc(ctx, func() { s.loop.post(s.goalStop) })
 	defer stop()
 	go s.loop.run(s.life)
@@ -221,8 +227,7 @@ func (s *Supervisor) Run(ctx context.Context, ready func()) error {
 	<-s.loop.ended
 	s.endLife()
 	s.loop.work.Wait()
-	err = receiver.Close()
-	return errors.Join(s.conclude(), err)
+	return s.conclude()
 }
 
 // receiveTraces serves the receiver of the workers' spans.
