@@ -139,6 +139,9 @@ func (c *CPI) describe(m *jarsign.Manifest) (err error) {
 	for _, s := range c.Signers {
 		all = append(all, s.Chain...)
 	}
+	if len(all) == 0 { // unsigned, at level Any
+		return nil
+	}
 	c.ID.SignerSummaryHash, err = SignerSummaryHash(all)
 	return err
 }

@@ -137,6 +137,9 @@ func (p *cpkParts) into(c *CPK) (err error) {
 			c.SignerCertificates = append(c.SignerCertificates, leaf.Raw)
 		}
 	}
+	if len(leaves) == 0 { // unsigned, at level Any
+		return nil
+	}
 	c.ID.SignerSummaryHash, err = SignerSummaryHash(leaves)
 	return err
 }

@@ -86,7 +86,7 @@ func (b *blockSigner) verify(content []byte) ([]*x509.Certificate, error) {
 	}
 	const anySigning = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&anySigning == 0 {
-		return nil, fmt.Errorf("the key of %s may not be used for signatures", subject(leaf))
+		return nil, fmt.Errorf("the key of %s may not be used for signatures", Subject(leaf))
 	}
 	hash, err := hashOf(b.digest.Algorithm)
 	if err != nil {
@@ -97,7 +97,7 @@ func (b *blockSigner) verify(content []byte) ([]*x509.Certificate, error) {
 		return nil, err
 	}
 	if err := checkSignature(leaf.PublicKey, b.signature, hash, signedBytes, b.value); err != nil {
-		return nil, fmt.Errorf("signature of %s: %w", subject(leaf), err)
+		return nil, fmt.Errorf("signature of %s: %w", Subject(leaf), err)
 	}
 	return chainOf(leaf, b.allCerts), nil
 }

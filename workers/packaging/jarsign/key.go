@@ -29,14 +29,14 @@ func (k Key) Check() error {
 	}
 	public, ok := k.Private.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !public.Equal(k.Chain[0].PublicKey) {
-		return fmt.Errorf("the private key does not belong to the first certificate, %s", subject(k.Chain[0]))
+		return fmt.Errorf("the private key does not belong to the first certificate, %s", Subject(k.Chain[0]))
 	}
 	if _, err := hashFor(k.Private); err != nil {
 		return err
 	}
 	for i, c := range k.Chain[1:] {
 		if err := k.Chain[i].CheckSignatureFrom(c); err != nil {
-			return fmt.Errorf("certificate %d, %s, did not issue the one before it: %w", i+2, subject(c), err)
+			return fmt.Errorf("certificate %d, %s, did not issue the one before it: %w", i+2, Subject(c), err)
 		}
 	}
 	return nil

@@ -133,22 +133,22 @@ func validate(chain, trust []*x509.Certificate, at time.Time, expired Expired, a
 		}
 	}
 	if len(anchors) == 0 {
-		return nil, &UntrustedError{Subject: subject(leaf), Missing: nameText(top.Issuer), Trusted: len(trust)}
+		return nil, &UntrustedError{Subject: Subject(leaf), Missing: nameText(top.Issuer), Trusted: len(trust)}
 	}
 	var warnings []string
 	moment := at
 	for _, c := range chain {
 		if at.Before(c.NotBefore) {
-			return nil, &NotYetValidError{Subject: subject(c), NotBefore: c.NotBefore, At: at}
+			return nil, &NotYetValidError{Subject: Subject(c), NotBefore: c.NotBefore, At: at}
 		}
 		if !at.After(c.NotAfter) {
 			continue
 		}
-		e := &ExpiredError{Subject: subject(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter, At: at, Authority: authority, Stamped: stamped}
+		e := &ExpiredError{Subject: Subject(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter, At: at, Authority: authority, Stamped: stamped}
 		if expired == Refuse {
 			return nil, e
 		}
-		warnings = append(warnings, e.Error()+"; it is accepted because expired code signers are (cordage.packaging expiredCodeSigners)")
+		warnings = append(warnings, e.Error()+"; it is accepted, since expired code signers are allowed")
 		if c.NotAfter.Before(moment) {
 			moment = c.NotAfter
 		}
@@ -185,8 +185,8 @@ func verifyPath(chain, anchors []*x509.Certificate, moment time.Time, authority 
 	return errors.Join(errs...)
 }
 
-// subject prints who a certificate is for, by the attributes that people know: CN, OU, O, L, ST, C.
-func subject(c *x509.Certificate) string { return nameText(c.Subject) }
+// Subject prints who a certificate is for, by the attributes that people know: CN, OU, O, L, ST, C.
+func Subject(c *x509.Certificate) string { return nameText(c.Subject) }
 
 func nameText(n pkix.Name) string {
 	short := pkix.Name{

@@ -54,8 +54,8 @@ func Build(ctx context.Context, w io.Writer, main Attributes, files []File, key 
 // Sign writes a jar again with a new signature, after those it has or instead of them. Files and their order stay; of
 // the manifest the main attributes stay. A jar whose signatures are kept must list all its files in its manifest.
 func Sign(ctx context.Context, w io.Writer, a *archive.Archive, key Key, opts SignOptions) error {
-	v := &verifier{a: a, jar: &Jar{}}
-	if _, err := v.readManifest(); err != nil {
+	m, err := ReadManifest(a)
+	if err != nil {
 		return err
 	}
 	var items, kept []item
@@ -70,7 +70,6 @@ func Sign(ctx context.Context, w io.Writer, a *archive.Archive, key Key, opts Si
 			items = append(items, old)
 		}
 	}
-	m := v.jar.Manifest
 	if !opts.Keep {
 		return write(ctx, w, m.mainRaw, items, key, opts, nil)
 	}

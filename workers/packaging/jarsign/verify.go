@@ -90,13 +90,19 @@ func Verify(ctx context.Context, a *archive.Archive, opts Options) (*Jar, error)
 	return v.jar, nil
 }
 
+// ReadManifest gives the manifest of a jar alone; nothing is verified.
+func ReadManifest(a *archive.Archive) (*Manifest, error) {
+	v := &verifier{a: a, jar: &Jar{}}
+	_, err := v.readManifest()
+	return v.jar.Manifest, err
+}
+
 type verifier struct {
-	a       *archive.Archive
-	opts    Options
-	jar     *Jar
-	files   []*signatureFile
-	first   string // the first signed file; the others must have its signers
-	blankSF bool
+	a     *archive.Archive
+	opts  Options
+	jar   *Jar
+	files []*signatureFile
+	first string // the first signed file; the others must have its signers
 }
 
 // readManifest finds the manifest where a streaming reader would: first, or second after the entry of META-INF/.
@@ -288,10 +294,11 @@ func isSignatureOrBlock(name string) bool {
 	return false
 }
 
-// isSigningFile knows the files that cannot be signed themselves, by name in any case: the above, the manifest, and
-// SIG-* with no extension or one that is not one to three letters and digits... of which the JDK says "signature related".
+// isSigningFile knows the files that need not be signed themselves, by name in any case: the above, the manifest, and
+// META-INF/SIG-* without an extension or with one of more than three letters and digits.
 //
-// Source: the JDK's SignatureFileVerifier.isSigningRelated.
+// Source: Corda 5.0, SigningHelpers. The JDK has it the other way round (one to three letters and digits); files that
+// only it leaves unsigned are refused by Corda, and so here.
 func isSigningFile(name string) bool {
 	name = strings.ToUpper(name)
 	if name == ManifestName || isSignatureOrBlock(name) {
@@ -301,11 +308,8 @@ func isSigningFile(name string) bool {
 	if !ok || strings.Contains(file, "/") || !strings.HasPrefix(file, "SIG-") {
 		return false
 	}
-	ext := strings.TrimPrefix(path.Ext(file), ".")
-	if ext == "" {
-		return !strings.HasSuffix(file, ".")
-	}
-	return len(ext) <= 3 && strings.Trim(ext, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+	_, ext, has := strings.Cut(path.Ext(file), ".")
+	return !has || len(ext) > 3 && strings.Trim(ext, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
 // digesting feeds what is read through it to digests, and stops when the work is called off.
