@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -37,6 +38,19 @@ func openPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error
 		return nil, fmt.Errorf("open a pool to database %s at %s:%d as %s: %w", c.Database, c.Host, c.Port, c.User, err)
 	}
 	return pool, nil
+}
+
+// Connect opens one session, like those of [Open].
+func Connect(ctx context.Context, c Connection, app string) (*pgx.Conn, error) {
+	config, err := poolConfig(c, app)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %v: %w", c, err)
+	}
+	return conn, nil
 }
 
 // poolConfig never parses anything of the connection as a connection string, so that none of it can be taken for an

@@ -22,6 +22,10 @@ import (
 // for each. What is there already is kept and completed, so the call can be made again after a crash at any point; the
 // same call gives the same connections, also from another worker at the same time.
 func ProvisionNode(ctx context.Context, pool *pgxpool.Pool, admin Connection, s *keys.Secrets, h ident.ShortHash, kinds ...NodeKind) ([]NodeDatabase, error) {
+	h, err := ident.ParseShortHash(string(h))
+	if err != nil {
+		return nil, fmt.Errorf("make databases of a virtual node: %w", err)
+	}
 	dbs := make([]NodeDatabase, len(kinds))
 	verifiers, err := nodeVerifiers(dbs, admin, s, h, kinds)
 	if err != nil {
@@ -66,19 +70,36 @@ func nodeVerifiers(dbs []NodeDatabase, admin Connection, s *keys.Secrets, h iden
 	return verifiers, nil
 }
 
-func provision(ctx context.Context, conn *pgx.Conn, dbs []NodeDatabase, verifiers map[string]string) error {
-	present, err := presentParts(ctx, conn, dbs)
+// provision works under a lock of the node, so that two workers do not make the same one at the same time.
+func provision(ctx context.Context, conn *pgx.Conn, dbs []NodeDatabase, verifiers map[string]string) (err error) {
+	if len(dbs) == 0 {
+		return nil
+	}
+	present, err := lockAndLook(ctx, conn, dbs)
 	if err != nil {
-		return err
+		return errors.Join(err, unlock(ctx, conn))
 	}
 	tables, err := tablesScript(ctx, conn, dbs, present)
 	if err != nil {
-		return err
+		return errors.Join(err, unlock(ctx, conn))
 	}
-	if _, err := exec(ctx, conn, rolesScript(dbs, verifiers, present)+tables); err != nil {
-		return errors.Join(err, rollback(ctx, conn))
+	if _, err := exec(ctx, conn, rolesScript(dbs, verifiers, present)+tables+unlockSQL); err != nil {
+		return errors.Join(err, unlock(ctx, conn))
 	}
 	return nil
+}
+
+// unlockSQL gives back the session's lock.
+const unlockSQL = "SELECT pg_advisory_unlock_all();"
+
+// unlock ends what failed: the transaction, and the lock. A connection on which that fails is closed by pgx, which ends
+// both too.
+func unlock(ctx context.Context, conn *pgx.Conn) error {
+	if err := rollback(ctx, conn); err != nil || conn.IsClosed() {
+		return err
+	}
+	_, err := exec(context.WithoutCancel(ctx), conn, unlockSQL)
+	return err
 }
 
 // parts are the names of roles and schemas.
@@ -86,20 +107,22 @@ type parts []string
 
 func (p parts) has(name string) bool { return slices.Contains(p, name) }
 
-// presentParts finds what an earlier attempt left behind.
-func presentParts(ctx context.Context, conn *pgx.Conn, dbs []NodeDatabase) (parts, error) {
+// lockAndLook waits for the lock of the node and finds what an earlier attempt left behind.
+func lockAndLook(ctx context.Context, conn *pgx.Conn, dbs []NodeDatabase) (parts, error) {
 	var names []string
 	for _, d := range dbs {
-		names = append(names, d.Schema, d.DDL.User, d.DML.User)
+		names = append(names, quoteLiteral(d.Schema), quoteLiteral(d.DDL.User), quoteLiteral(d.DML.User))
 	}
-	rows, err := conn.Query(ctx, `SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)
-		UNION ALL SELECT nspname::text FROM pg_namespace WHERE nspname = ANY($1)`, names)
+	list := strings.Join(names, ", ")
+	results, err := exec(ctx, conn, fmt.Sprintf(`SELECT pg_advisory_lock(%d, hashtext(%s));
+SELECT rolname FROM pg_roles WHERE rolname IN (%s) UNION ALL SELECT nspname FROM pg_namespace WHERE nspname IN (%[3]s);`,
+		lockClass, quoteLiteral("virtual node "+string(dbs[0].Hash)), list))
 	if err != nil {
 		return nil, fmt.Errorf("look for roles and schemas: %w", err)
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("look for roles and schemas: %w", err)
+	var found parts
+	for _, row := range results[1].Rows {
+		found = append(found, string(row[0]))
 	}
 	return found, nil
 }
@@ -170,7 +193,11 @@ func nodeApplied(ctx context.Context, conn *pgx.Conn, d NodeDatabase) (applied, 
 
 // DropNode removes the databases of a virtual node and everything in them. What is not there is passed over.
 func DropNode(ctx context.Context, pool *pgxpool.Pool, h ident.ShortHash, kinds ...NodeKind) error {
-	err := pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+	h, err := ident.ParseShortHash(string(h))
+	if err != nil {
+		return fmt.Errorf("drop databases of a virtual node: %w", err)
+	}
+	err = pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 		conn := c.Conn()
 		var roles []string
 		var b strings.Builder

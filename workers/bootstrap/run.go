@@ -1,0 +1,254 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cordage-sandbox/cordage/workers/keys"
+	"github.com/cordage-sandbox/cordage/workers/store"
+)
+
+// run is one run of the bootstrap.
+type run struct {
+	c       Config
+	at      layout
+	conns   map[string]*pgx.Conn // of the superuser, by database
+	admin   *pgx.Conn            // to the given database; holds the lock
+	derived derivation
+	after   func(step string) error // of tests: called after each step, an error ends the run as a crash would
+}
+
+// derivation is what takes long to compute; it is done while the server works.
+type derivation struct {
+	g         errgroup.Group
+	secrets   *keys.Secrets
+	verifiers map[string]string // what PostgreSQL stores for passwords, by role
+	salt      string            // of the first user's password
+	hash      string
+}
+
+type step struct {
+	name string
+	run  func(context.Context) error
+}
+
+func newRun(c Config) *run {
+	r := &run{c: c, at: c.layout(), conns: map[string]*pgx.Conn{}}
+	r.derived.start(c)
+	return r
+}
+
+func (d *derivation) start(c Config) {
+	d.g.Go(func() (err error) {
+		d.secrets, err = keys.NewSecrets(c.Secrets.Passphrase, c.Secrets.Salt)
+		return err
+	})
+	d.g.Go(func() error {
+		d.verifiers = map[string]string{}
+		for _, r := range roles() {
+			if r.password == nil {
+				continue
+			}
+			v, err := keys.SCRAMVerifier(r.password(c.Passwords))
+			if err != nil {
+				return fmt.Errorf("password of %s: %w", r.name, err)
+			}
+			d.verifiers[r.name] = v
+		}
+		d.salt = keys.NewPasswordSalt()
+		d.hash = keys.HashPassword(c.AdminPassword, d.salt)
+		return nil
+	})
+}
+
+// steps in order. Each is one transaction, or does what cannot be in one.
+func (r *run) steps() []step {
+	return []step{
+		{"databases", r.databases},
+		{"users", r.users},
+		{"config tables", func(ctx context.Context) error { return r.tables(ctx, store.FamilyConfig, r.at.config, configDDL) }},
+		{"rbac tables", func(ctx context.Context) error { return r.tables(ctx, store.FamilyRBAC, r.at.rbac, rbacDDL) }},
+		{"crypto tables", func(ctx context.Context) error { return r.tables(ctx, store.FamilyCrypto, r.at.crypto, cryptoDDL) }},
+		{"rights", r.rights},
+		{"connections and configuration", r.configuration},
+		{"first user and roles", r.firstUser},
+	}
+}
+
+func (r *run) result() Result {
+	c, p := r.c, r.c.Passwords
+	return Result{
+		Config:       c.connection(r.at.config, schemaConfig, configUser, p.ConfigUser),
+		ConfigReader: c.connection(r.at.config, schemaConfig, configReader, p.ConfigReader),
+		RBAC:         c.connection(r.at.rbac, schemaRBAC, rbacUser, p.RBACUser),
+		Crypto:       c.connection(r.at.crypto, schemaCrypto, cryptoUser, p.CryptoUser),
+		VirtualNodes: c.connection(r.at.nodes, "", vnodeAdmin, p.VNodeAdmin),
+	}
+}
+
+// lock is held by the session that bootstraps a server.
+const lock = "SELECT pg_advisory_lock(hashtext('cordage bootstrap'))"
+
+// databases connects, waits for the lock, and makes the databases that do not exist.
+func (r *run) databases(ctx context.Context) error {
+	var err error
+	if r.admin, err = r.connect(ctx, ""); err != nil {
+		return err
+	}
+	if _, err := r.admin.Exec(ctx, lock); err != nil {
+		return fmt.Errorf("wait for the lock: %w", err)
+	}
+	for _, name := range r.at.databases() {
+		conn, err := r.connect(ctx, name)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "3D000" { // there is no such database
+			// The text is sorted bytewise and in UTF-8, whatever the server's defaults are.
+			if _, err := r.admin.Exec(ctx, "CREATE DATABASE "+store.QuoteIdent(name)+
+				" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"); err != nil {
+				return fmt.Errorf("create database %s: %w", name, err)
+			}
+			conn, err = r.connect(ctx, name)
+		}
+		if err != nil {
+			return err
+		}
+		r.conns[name] = conn
+	}
+	return nil
+}
+
+// connect opens a session of the superuser, to a database or, for an empty name, to the one given. Its commits need
+// not reach the disk at once, as that of the last step, which does, takes them along.
+func (r *run) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	admin := r.c.Admin
+	if database != "" {
+		url, err := store.ParseJDBC(admin.JDBCURL)
+		if err != nil {
+			return nil, fmt.Errorf("the superuser's connection: %w", err)
+		}
+		url.Database, url.Schema = database, ""
+		admin.JDBCURL = url.String()
+	}
+	conn, err := store.Connect(ctx, admin, "cordage-bootstrap")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = off; SET client_min_messages = warning", pgx.QueryExecModeSimpleProtocol); err != nil {
+		_ = conn.Close(ctx)
+		return nil, fmt.Errorf("prepare a session: %w", err)
+	}
+	return conn, nil
+}
+
+func (r *run) close() {
+	_ = r.derived.g.Wait()
+	for _, conn := range r.conns {
+		_ = conn.Close(context.Background())
+	}
+	if r.admin != nil {
+		_ = r.admin.Close(context.Background()) // gives the lock back
+	}
+}
+
+// do runs statements as one transaction, in one round trip.
+func do(ctx context.Context, conn *pgx.Conn, statements ...string) error {
+	_, err := conn.Exec(ctx, "BEGIN;\n"+strings.Join(statements, ";\n")+";\nCOMMIT;", pgx.QueryExecModeSimpleProtocol)
+	if err != nil && !conn.IsClosed() {
+		_, _ = conn.Exec(ctx, "ROLLBACK", pgx.QueryExecModeSimpleProtocol)
+	}
+	return err
+}
+
+// users makes the roles, with the rights to log in and to create roles that they shall have and no others.
+func (r *run) users(ctx context.Context) error {
+	var names []string
+	for _, role := range roles() {
+		names = append(names, r.c.Prefix+role.name)
+	}
+	rows, err := r.admin.Query(ctx, "SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)", names)
+	if err != nil {
+		return err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	present := map[string]bool{}
+	for _, name := range found {
+		present[name] = true
+	}
+	if err := r.derived.g.Wait(); err != nil {
+		return err
+	}
+	var statements []string
+	for _, role := range roles() {
+		name := r.c.Prefix + role.name
+		verb, rights := "CREATE", "NOLOGIN NOCREATEROLE PASSWORD NULL"
+		if present[name] {
+			verb = "ALTER"
+		}
+		if role.password != nil {
+			rights = "LOGIN NOCREATEROLE PASSWORD '" + r.derived.verifiers[role.name] + "'" // base64, $ and :
+		}
+		if role.createRole {
+			rights = strings.Replace(rights, "NOCREATEROLE", "CREATEROLE", 1)
+		}
+		statements = append(statements, fmt.Sprintf("%s ROLE %s NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS %s", verb, store.QuoteIdent(name), rights))
+	}
+	return do(ctx, r.admin, statements...)
+}
+
+// tables makes a schema of the cluster and brings its tables up to date; owner owns both.
+func (r *run) tables(ctx context.Context, f store.Family, database, owner string) error {
+	conn := r.conns[database]
+	quoted := store.QuoteIdent(r.c.Prefix + owner)
+	if err := do(ctx, conn, fmt.Sprintf("CREATE SCHEMA IF NOT EXISTS %s AUTHORIZATION %s", store.QuoteIdent(string(f)), quoted),
+		"SET ROLE "+quoted); err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx, conn, f, string(f)); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, "RESET ROLE")
+	return err
+}
+
+// rights grants what [grants] lists, and takes from everybody what PostgreSQL gives to everybody: in version 14, to
+// create tables in schema public, and temporary ones; with separate databases, also to connect.
+func (r *run) rights(ctx context.Context) error {
+	for _, database := range r.at.databases() {
+		name := store.QuoteIdent(database)
+		statements := []string{"REVOKE CREATE ON SCHEMA public FROM PUBLIC", "REVOKE TEMPORARY ON DATABASE " + name + " FROM PUBLIC"}
+		if database != r.at.nodes { // virtual nodes' users are many; they connect as part of PUBLIC
+			statements = append(statements, "REVOKE CONNECT ON DATABASE "+name+" FROM PUBLIC")
+		}
+		for _, g := range grants() {
+			if r.at.database(g.schema) == database {
+				statements = append(statements, g.statement(r.c.Prefix, name))
+			}
+		}
+		if err := do(ctx, r.conns[database], statements...); err != nil {
+			return fmt.Errorf("in database %s: %w", database, err)
+		}
+	}
+	return nil
+}
+
+func (g grant) statement(prefix, database string) string {
+	on := string(g.on) + " "
+	switch g.on {
+	case onDatabase:
+		on += database
+	case onTable:
+		on += store.QuoteIdent(g.schema) + "." + store.QuoteIdent(g.table)
+	case onSchema, onTables, onSequences:
+		on += store.QuoteIdent(g.schema)
+	}
+	return fmt.Sprintf("GRANT %s ON %s TO %s", strings.Join(g.privileges, ", "), on, store.QuoteIdent(prefix+g.role))
+}
