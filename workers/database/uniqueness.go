@@ -30,7 +30,10 @@ type uniquenessHost struct {
 
 // databaseWait is how long requests wait for a database that is away before they are answered with an exception. A flow
 // asks again after 60 s.
-const databaseWait = 20 * time.Second
+const (
+	databaseWait  = 20 * time.Second
+	databaseAgain = 200 * time.Millisecond // between two attempts
+)
 
 // handle decides one batch.
 func (u *uniquenessHost) handle(ctx context.Context, batch []bus.Record) ([]bus.Message, error) {
@@ -79,15 +82,22 @@ func (u *uniquenessHost) decide(ctx context.Context, all []asked) error {
 	}
 	for len(open) > 0 {
 		var known []int
+		why := map[ident.HoldingIdentity]error{}
 		for _, i := range open {
-			if err := u.stores.check(ctx, all[i].request.HoldingIdentity); err != nil {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
+			holder := all[i].request.HoldingIdentity
+			err, asked := why[holder]
+			if !asked {
+				err = u.stores.check(ctx, holder)
+				why[holder] = err
+			}
+			if err != nil {
 				all[i].result = exception(err)
 				continue
 			}
 			known = append(known, i)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		requests := make([]uniqueness.Request, len(known))
 		for n, i := range known {
@@ -101,11 +111,12 @@ func (u *uniquenessHost) decide(ctx context.Context, all []asked) error {
 			all[i].result = results[n]
 		}
 		open = again(all, open)
-		if !time.Now().Before(deadline) {
-			break
+		if len(open) == 0 || !time.Now().Before(deadline) {
+			return nil
 		}
-		if len(open) > 0 {
-			u.log.WarnContext(ctx, "waiting for the database of uniqueness checks", "requests", len(open))
+		u.log.WarnContext(ctx, "waiting for the database of uniqueness checks", "requests", len(open))
+		if !pause(ctx, databaseAgain) {
+			return context.Cause(ctx)
 		}
 	}
 	return nil

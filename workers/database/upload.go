@@ -197,11 +197,7 @@ func untilDatabase(ctx context.Context, log *slog.Logger, what string, fn func()
 			return err
 		}
 		log.WarnContext(ctx, "waiting for the database", "to", what, "error", err, "again", wait)
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
 	}

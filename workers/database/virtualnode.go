@@ -145,7 +145,7 @@ func (v *virtualNodes) attempts(ctx context.Context, key string, q record.Virtua
 	for attempt := 1; ; {
 		err := v.creator.create(ctx, key, q, progress)
 		var final *creationError
-		if err == nil || ctx.Err() != nil || errors.As(err, &final) {
+		if err == nil || ctx.Err() != nil || errors.As(err, &final) || isBusError(err) {
 			return err
 		}
 		if !store.IsTransient(err) {
@@ -155,11 +155,7 @@ func (v *virtualNodes) attempts(ctx context.Context, key string, q record.Virtua
 			attempt++
 		}
 		v.log.WarnContext(ctx, "virtual node creation is tried again", "virtualNode", q.RequestID, "attempt", attempt, "after", wait, "error", err)
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
 		wait = min(2*wait, time.Second)

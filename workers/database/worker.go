@@ -93,17 +93,43 @@ func (w *worker) open(ctx context.Context) (_ *resources, err error) {
 		mark.Up()
 		return nil
 	})
-	work.Go(func() (err error) {
-		mark := w.env.Telemetry.Status.Component(databaseComponent)
-		mark.Down("connecting")
-		return untilDatabase(workCtx, w.env.Telemetry.Log, "connect to the config database", func() error {
-			if r.rbac, err = r.databases.Named(workCtx, store.ConnectionRBAC, store.DML); err != nil {
-				mark.Down(err.Error())
-			}
-			return err
-		})
-	})
+	work.Go(func() error { return r.connect(workCtx) })
 	return r, work.Wait()
+}
+
+// connect waits until the config database answers and has its rows, whatever keeps it: it may be down, or not be
+// bootstrapped yet.
+func (r *resources) connect(ctx context.Context) (err error) {
+	mark, log := r.env.Telemetry.Status.Component(databaseComponent), r.env.Telemetry.Log
+	mark.Down("connecting")
+	for wait := connectFirst; ; wait = min(2*wait, connectLast) {
+		if r.rbac, err = r.databases.Named(ctx, store.ConnectionRBAC, store.DML); err == nil {
+			return nil
+		}
+		mark.Down(err.Error())
+		log.WarnContext(ctx, "waiting for the config database", "error", err, "again", wait)
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Rests between attempts to connect.
+const (
+	connectFirst = 50 * time.Millisecond
+	connectLast  = time.Second
+)
+
+// pause waits, and tells whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (r *resources) close() {
@@ -155,11 +181,7 @@ func watchDatabase(pool *pgxpool.Pool, mark telemetry.Mark) func(ctx context.Con
 				ready()
 				mark.Up()
 			}
-			timer := time.NewTimer(wait)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
+			if !pause(ctx, wait) {
 				return nil
 			}
 		}
