@@ -41,6 +41,9 @@ type nodeView struct {
 	stage   int       // kept here too: a node may no longer be wanted
 }
 
+// settling tells that an action on the node is under way, or that it has stopped and its end has not been told yet.
+func (n nodeView) settling() bool { return n.busy || n.state == sandbox.Stopping }
+
 // taskView is what the plan sees of a task.
 type taskView struct{ state sandbox.StepState }
 
@@ -98,7 +101,7 @@ func plan(d desired, a actual, now time.Time) (actions []action, wake time.Time)
 // towards is the next action on a wanted node; empty if there is none now.
 func towards(u unit, n nodeView, a actual, routes []string) verb {
 	switch {
-	case n.busy:
+	case n.settling():
 		return ""
 	case n.state == sandbox.Crashed && !n.restart:
 		return ""
@@ -121,7 +124,7 @@ func planLeftover(d desired, a actual) (actions []action) {
 	for _, name := range sortedNames(a.nodes) {
 		n := a.nodes[name]
 		wanted := slices.ContainsFunc(d.units, func(u unit) bool { return u.name == name })
-		if wanted || n.busy {
+		if wanted || n.settling() {
 			continue
 		}
 		switch {
@@ -143,7 +146,7 @@ func planStop(a actual) (actions []action) {
 		}
 	}
 	for _, name := range sortedNames(a.nodes) {
-		if n := a.nodes[name]; n.stage == highest && n.state.Runs() && !n.busy {
+		if n := a.nodes[name]; n.stage == highest && n.state.Runs() && !n.settling() {
 			actions = append(actions, action{stopNode, name})
 		}
 	}
