@@ -85,6 +85,7 @@ func (s *service) observe(w http.ResponseWriter, r *http.Request) (http.Response
 			span.SetStatus(codes.Error, http.StatusText(o.status))
 		}
 		span.End()
+		s.tel.Log.DebugContext(ctx, "request", "method", method, "route", o.template, "status", o.status, "took", time.Since(start))
 		s.times.histogram.WithLabelValues(o.template, method, strconv.Itoa(o.status)).Observe(time.Since(start).Seconds())
 	}
 }
