@@ -41,7 +41,7 @@ func (f *buildFlags) write(a *app, cmd *cobra.Command, build func(context.Contex
 	}
 	err = writeNew(f.out, 0o644, func(w io.Writer) error {
 		return build(cmd.Context(), w, packaging.BuildOptions{
-			Name: f.name, Version: f.version, Upgrade: f.upgrade, Key: key, Sign: jarsign.SignOptions{Signature: f.signature},
+			Name: f.name, Version: f.version, Upgrade: f.upgrade, Key: key, Sign: f.options(),
 			Verify: packaging.VerifyOptions{Level: packaging.Signed},
 		})
 	})
@@ -156,8 +156,10 @@ a CPK again changes its file hash: CPKs that name it by that hash no longer find
 				return err
 			}
 			defer file.Close() //nolint:errcheck // only read
+			opts := f.options()
+			opts.Keep = keep
 			err = writeNew(out, 0o644, func(w io.Writer) error {
-				return packaging.Sign(cmd.Context(), w, src, packaging.Limits{}, key, jarsign.SignOptions{Signature: f.signature, Keep: keep})
+				return packaging.Sign(cmd.Context(), w, src, packaging.Limits{}, key, opts)
 			})
 			if err != nil {
 				return packageFault(fmt.Errorf("sign %s: %w", args[0], err), exitUsage)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,7 +96,7 @@ func (a *app) keygen(keyFile, certFile string, name pkix.Name, days int) error {
 
 // signingFlags say with what key a package is signed.
 type signingFlags struct {
-	key, certificate, passwordFile, signature string
+	key, certificate, passwordFile, signature, tsa string
 }
 
 func (f *signingFlags) add(cmd *cobra.Command) {
@@ -103,7 +104,17 @@ func (f *signingFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.certificate, "certificate", "", "PEM `file` of the certificate chain, leaf first, if the key's file does not hold it")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "`file` with the password of the PKCS#12 file; asked for if not given")
 	cmd.Flags().StringVar(&f.signature, "signature", jarsign.DefaultSignature, "base `name` of the signature files in the jar")
+	cmd.Flags().StringVar(&f.tsa, "tsa", "", "`URL` of a time stamping authority (RFC 3161); its timestamp outlives the certificate")
 	require(cmd, "key")
+}
+
+// options say how the jar is signed.
+func (f *signingFlags) options() jarsign.SignOptions {
+	o := jarsign.SignOptions{Signature: f.signature}
+	if f.tsa != "" {
+		o.Timestamp = jarsign.TSA(&http.Client{Timeout: 30 * time.Second}, f.tsa)
+	}
+	return o
 }
 
 // load reads the key. Passwords come from a file or the terminal, never from arguments or the environment.

@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
 	"hash/crc32"
@@ -36,8 +37,9 @@ func FileOf(name string, contents []byte) File {
 
 // SignOptions of [Sign] and [Build].
 type SignOptions struct {
-	Signature string // base name of the signature files, up to 8 letters, digits, - and _; [DefaultSignature] if empty
-	Keep      bool   // Sign keeps the signatures that are there and adds one
+	Signature string      // base name of the signature files, up to 8 letters, digits, - and _; [DefaultSignature] if empty
+	Keep      bool        // Sign keeps the signatures that are there and adds one
+	Timestamp Timestamper // nil: no timestamp
 }
 
 // Build writes a signed jar with the given main attributes (after Manifest-Version) and files. The bytes depend on
@@ -115,7 +117,7 @@ func write(ctx context.Context, w io.Writer, main []byte, items []item, key Key,
 		return err
 	}
 	sf := signatureFileFor(manifest)
-	block, ext, err := signBlock(sf, key)
+	block, ext, err := signBlock(ctx, sf, key, opts.Timestamp)
 	if err != nil {
 		return err
 	}
@@ -188,7 +190,7 @@ func signatureFileFor(m *Manifest) []byte {
 }
 
 // signBlock makes the PKCS#7 block of a signature file, without signed attributes, and the extension of its file.
-func signBlock(sf []byte, key Key) (block []byte, ext string, err error) {
+func signBlock(ctx context.Context, sf []byte, key Key, stamp Timestamper) (block []byte, ext string, err error) {
 	sd, err := pkcs7.NewSignedData(sf)
 	if err != nil {
 		return nil, "", fmt.Errorf("sign: %w", err)
@@ -207,6 +209,16 @@ func signBlock(sf []byte, key Key) (block []byte, ext string, err error) {
 	}
 	if err := sd.SignWithoutAttr(key.Chain[0], steadySigner{key.Private}, pkcs7.SignerInfoConfig{}); err != nil {
 		return nil, "", fmt.Errorf("sign: %w", err)
+	}
+	if stamp != nil {
+		signer := &sd.GetSignedData().SignerInfos[0]
+		token, err := stamp(ctx, signer.EncryptedDigest)
+		if err != nil {
+			return nil, "", err
+		}
+		if err := signer.SetUnauthenticatedAttributes([]pkcs7.Attribute{{Type: oidTimestampToken, Value: asn1.RawValue{FullBytes: token}}}); err != nil {
+			return nil, "", fmt.Errorf("sign: %w", err)
+		}
 	}
 	for _, c := range key.Chain[1:] {
 		sd.AddCertificate(c)
