@@ -71,11 +71,11 @@ func (a *app) commands() map[string][]*cobra.Command {
 			a.newUnpauseCmd(), a.newScaleCmd(), a.newClockCmd(),
 		},
 		groupCluster: {
-			a.newCertificateCmd(), a.newCPICmd(), a.newVNodeCmd(), a.newConfigCmd(), a.newCredentialsCmd(),
+			a.newCertificateCmd(), a.newCPICmd(), a.newVNodeCmd(), a.newScenarioCmd(), a.newConfigCmd(), a.newCredentialsCmd(),
 		},
 		groupLook: {
 			a.newTopologyCmd(), a.newTopicsCmd(), a.newTraceCmd(), a.newLogsCmd(), a.newPSQLCmd(),
 		},
-		groupOther: {a.newDoctorCmd(), a.newVersionCmd()},
+		groupOther: {a.newPackageCmd(), a.newDoctorCmd(), a.newVersionCmd()},
 	}
 }

@@ -10,11 +10,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime/multipart"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -268,33 +265,12 @@ func (c *REST) do(ctx context.Context, method, path, contentType string, body io
 
 // multipartFile sends a file as it is read, without holding it in memory.
 func (c *REST) multipartFile(ctx context.Context, method, path, part, file string, fields map[string]string, into any) error {
-	f, err := os.Open(file)
+	body, contentType, err := Upload(part, file, fields)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	r, w := io.Pipe()
-	form := multipart.NewWriter(w)
-	go func() {
-		err := func() error {
-			for _, name := range sortedKeys(fields) {
-				if err := form.WriteField(name, fields[name]); err != nil {
-					return err
-				}
-			}
-			p, err := form.CreateFormFile(part, filepath.Base(file))
-			if err != nil {
-				return err
-			}
-			if _, err := io.Copy(p, f); err != nil {
-				return err
-			}
-			return form.Close()
-		}()
-		w.CloseWithError(err)
-	}()
-	defer r.Close() // ends the goroutine if the request ended early
-	return c.do(ctx, method, path, form.FormDataContentType(), r, into)
+	defer body.Close()
+	return c.do(ctx, method, path, contentType, body, into)
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
