@@ -1,10 +1,13 @@
 package uniqueness_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cordage-sandbox/cordage/workers/clock"
@@ -84,4 +87,57 @@ type store struct{ db uniqueness.DB }
 
 func (s store) Uniqueness(context.Context, ident.HoldingIdentity) (uniqueness.DB, error) {
 	return s.db, nil
+}
+
+// BenchmarkInsert compares the two set-based ways to store a batch's outputs, in states per second: decision 0030.
+func BenchmarkInsert(b *testing.B) {
+	const transactions, outputs = 1000, 2
+	pool := newNode(b)
+	if err := load.Fill(b.Context(), pool, filled); err != nil {
+		b.Fatal(err)
+	}
+	batch := func() (algos []string, ids [][]byte, counts []int32) {
+		for range transactions {
+			id, err := uniqueness.ParseTxID(newTxID("SHA-256"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			algos, ids, counts = append(algos, id.Algo), append(ids, []byte(id.Bytes)), append(counts, outputs)
+		}
+		slices.SortFunc(ids, bytes.Compare)
+		return algos, ids, counts
+	}
+	report := func(b *testing.B) {
+		b.ReportMetric(float64(b.N*transactions*outputs)/b.Elapsed().Seconds(), "states/s")
+	}
+	b.Run("unnest", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			algos, ids, counts := batch()
+			b.StartTimer()
+			if _, err := pool.Exec(b.Context(), `INSERT INTO uniqueness_state_details SELECT q.algo, q.id, o.idx
+				FROM unnest($1::text[], $2::bytea[], $3::int[]) q(algo, id, n), generate_series(0, q.n - 1) o(idx)`, algos, ids, counts); err != nil {
+				b.Fatal(err)
+			}
+		}
+		report(b)
+	})
+	b.Run("copy", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			algos, ids, counts := batch()
+			rows := make([][]any, 0, transactions*outputs)
+			for i := range ids {
+				for n := range counts[i] {
+					rows = append(rows, []any{algos[i], ids[i], n})
+				}
+			}
+			b.StartTimer()
+			if _, err := pool.CopyFrom(b.Context(), pgx.Identifier{"uniqueness_state_details"},
+				[]string{"issue_tx_id_algo", "issue_tx_id", "issue_tx_output_idx"}, pgx.CopyFromRows(rows)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		report(b)
+	})
 }

@@ -51,6 +51,11 @@ type Config struct {
 	MaxOutputs  int // outputs of one transaction; more are malformed; default 1,000,000
 }
 
+const (
+	defaultConnections = 2
+	defaultMaxOutputs  = 1_000_000
+)
+
 // Checker decides batches of requests. It is safe for concurrent use.
 type Checker struct {
 	Config
@@ -66,10 +71,10 @@ func New(c Config) *Checker {
 		c.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	if c.Connections <= 0 {
-		c.Connections = 2
+		c.Connections = defaultConnections
 	}
 	if c.MaxOutputs <= 0 {
-		c.MaxOutputs = 1_000_000
+		c.MaxOutputs = defaultMaxOutputs
 	}
 	return &Checker{Config: c, metrics: newMetrics(c.Metrics)}
 }

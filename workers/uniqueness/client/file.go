@@ -31,7 +31,7 @@ const (
 // with times in RFC 3339. Lists that are left out are empty; numOutputStates is 0 then. Only the form is checked here:
 // hashes, counts and duplicates are the checker's to judge. name stands for the file in messages.
 //
-// The error is a [*FileError] with every fault and its place, unless r cannot be read.
+// The error is a [*FileError] with the faults and their places, unless r cannot be read.
 func ParseFile(r io.Reader, name string, d Defaults) ([][]record.UniquenessCheckRequest, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
@@ -43,7 +43,7 @@ func ParseFile(r io.Reader, name string, d Defaults) ([][]record.UniquenessCheck
 	p := newParser(data, d)
 	batches := p.file()
 	if len(p.faults) > 0 {
-		return nil, &FileError{Name: name, Faults: p.faults}
+		return nil, &FileError{Name: name, Faults: p.faults, More: p.more}
 	}
 	return batches, nil
 }
@@ -64,10 +64,11 @@ func WriteFile(w io.Writer, results [][]record.UniquenessCheckResponse) error {
 	return e.Encode(results)
 }
 
-// FileError is all that is wrong with a request file.
+// FileError is what is wrong with a request file.
 type FileError struct {
 	Name   string
-	Faults []Fault
+	Faults []Fault // in their order, the first 20
+	More   int     // number of further faults
 }
 
 // Fault is one of them.
@@ -77,13 +78,12 @@ type Fault struct {
 }
 
 func (e *FileError) Error() string {
-	lines := make([]string, 0, len(e.Faults))
+	lines := make([]string, len(e.Faults), len(e.Faults)+1)
 	for i, f := range e.Faults {
-		if i == maxFaults {
-			lines = append(lines, fmt.Sprintf("and %d more", len(e.Faults)-maxFaults))
-			break
-		}
-		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", e.Name, f.Line, f.Column, f.Text))
+		lines[i] = fmt.Sprintf("%s:%d:%d: %s", e.Name, f.Line, f.Column, f.Text)
+	}
+	if e.More > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", e.More))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -100,6 +100,7 @@ type parser struct {
 	dec    *json.Decoder
 	d      Defaults
 	faults []Fault
+	more   int
 }
 
 func newParser(data []byte, d Defaults) *parser {
@@ -143,6 +144,10 @@ func (p *parser) next() int64 {
 }
 
 func (p *parser) fault(at int64, format string, args ...any) {
+	if len(p.faults) == maxFaults {
+		p.more++
+		return
+	}
 	before := p.data[:min(at, int64(len(p.data)))]
 	p.faults = append(p.faults, Fault{
 		Line: bytes.Count(before, []byte("\n")) + 1, Column: len(before) - bytes.LastIndexByte(before, '\n'),

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/cordage-sandbox/cordage/workers/ident"
+	"github.com/cordage-sandbox/cordage/workers/record"
 	"github.com/cordage-sandbox/cordage/workers/uniqueness"
 )
 
@@ -83,4 +84,12 @@ func (s *Source) Next(n int) []uniqueness.Request {
 func txID(n uint64) uniqueness.TxID {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, n))
 	return uniqueness.TxID{Algo: "SHA-256", Bytes: string(sum[:])}
+}
+
+// Record is a request as it crosses the bus.
+func Record(r uniqueness.Request) record.UniquenessCheckRequest {
+	return record.UniquenessCheckRequest{
+		HoldingIdentity: r.Holder, TxID: r.TxID, Originator: r.Originator, Inputs: r.Inputs, References: r.References,
+		Outputs: r.Outputs, LowerBound: r.Lower, UpperBound: r.Upper,
+	}
 }

@@ -6,7 +6,7 @@ CREATE TABLE uniqueness_state_details (
     consuming_tx_id_algo varchar(8),
     consuming_tx_id      bytea,
     CONSTRAINT uniqueness_state_details_pkey PRIMARY KEY (issue_tx_id_algo, issue_tx_id, issue_tx_output_idx)
-);
+) WITH (fillfactor = 60); -- room for the one update of each row beside it, which then leaves the index alone; see decision 0033
 
 CREATE TABLE uniqueness_tx_details (
     tx_id_algo           varchar(8)    NOT NULL,
