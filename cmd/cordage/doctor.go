@@ -81,7 +81,7 @@ func checkJava(ctx context.Context) finding {
 	if err != nil {
 		return bad("Java", "fault", err)
 	}
-	return finding{Check: "Java", State: "ok", Detail: fmt.Sprint(java)}
+	return finding{Check: "Java", State: "ok", Detail: fmt.Sprintf("%s, version %s", java.Path, java.Version)}
 }
 
 func checkMaven() finding {

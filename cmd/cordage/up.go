@@ -129,10 +129,25 @@ func (a *app) follow(ctx context.Context, c *client.Client, began time.Time, run
 		_, serr := a.stopSandbox(ctx, d, false)
 		return errors.Join(context.Canceled, derr, serr)
 	}
+	if _, failed := errors.AsType[*sandbox.StartError](err); failed {
+		return errors.Join(err, a.awaitEnd(ctx)) // what has been started is stopped; so is, in a moment, its supervisor
+	}
 	if err != nil {
 		return err
 	}
 	return a.announce(ctx, c, running, profile)
+}
+
+// awaitEnd waits until the sandbox's supervisor has ended.
+func (a *app) awaitEnd(ctx context.Context) error {
+	d, err := a.dir()
+	if err != nil {
+		return err
+	}
+	return until(ctx, downLimit, "the supervisor to end", func() (bool, error) {
+		held, err := lockHeld(d)
+		return !held, err
+	})
 }
 
 // announce prints what the user needs to go on.
