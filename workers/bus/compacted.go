@@ -25,7 +25,9 @@ func (c *Compacted[V]) Len() int { return 0 }
 func (c *Compacted[V]) OnChange(f func(ctx context.Context, key string, old, new *V)) {}
 
 // Await waits until cond holds. cond is asked at once and after each change; it must not keep or change the map.
-func (c *Compacted[V]) Await(ctx context.Context, cond func(all map[string]V) bool) error { return errSoon }
+func (c *Compacted[V]) Await(ctx context.Context, cond func(all map[string]V) bool) error {
+	return errSoon
+}
 
 // AwaitKey waits until cond holds for the value of a key.
 func (c *Compacted[V]) AwaitKey(ctx context.Context, key string, cond func(v V, ok bool) bool) error {

@@ -44,7 +44,9 @@ type TimeoutError struct {
 	Limit time.Duration
 }
 
-func (e *TimeoutError) Error() string { return "no answer on " + e.Topic + " within " + e.Limit.String() }
+func (e *TimeoutError) Error() string {
+	return "no answer on " + e.Topic + " within " + e.Limit.String()
+}
 
 // RemoteError is a call that the responder answered with a failure.
 type RemoteError struct {

@@ -1,0 +1,103 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+var (
+	// ErrFenced: another producer has the transactional id now, or the coordinator has ended the transaction because it
+	// took too long. What the transaction would have written is aborted.
+	ErrFenced = errors.New("the transactional id belongs to another producer by now, or the transaction took too long")
+
+	// ErrLost: the group has gone on without this member, which must join again.
+	ErrLost = errors.New("no longer a member of the group")
+
+	// ErrInstanceFenced: another process has joined the group under this one's name.
+	ErrInstanceFenced = errors.New("another process has joined the group under the same name")
+
+	// ErrOutOfRange: the partition has no such offset (any more, or yet).
+	ErrOutOfRange = errors.New("the offset is not in the log")
+
+	errClosed = errors.New("the Kafka client is closed")
+)
+
+// NoTopicError is a topic that does not exist.
+type NoTopicError struct{ Topic string }
+
+func (e *NoTopicError) Error() string { return fmt.Sprintf("topic %s does not exist", e.Topic) }
+
+// Hint tells what to do about it.
+func (e *NoTopicError) Hint() string {
+	return "topics are made when the sandbox starts; stop it and start it again to make those that are missing"
+}
+
+// transient tells whether the same request may succeed later.
+func transient(err error) bool {
+	var code sarama.KError
+	if !errors.As(err, &code) {
+		return !errors.Is(err, errClosed) && !errors.As(err, new(*NoTopicError)) && !isFatal(err)
+	}
+	switch code {
+	case sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
+		sarama.ErrRequestTimedOut, sarama.ErrBrokerNotAvailable, sarama.ErrReplicaNotAvailable, sarama.ErrNetworkException,
+		sarama.ErrOffsetsLoadInProgress, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer,
+		sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrConcurrentTransactions,
+		sarama.ErrTransactionCoordinatorFenced, sarama.ErrKafkaStorageError, sarama.ErrFencedLeaderEpoch,
+		sarama.ErrUnknownLeaderEpoch, sarama.ErrOffsetNotAvailable, sarama.ErrUnstableOffsetCommit, sarama.ErrNotController,
+		sarama.ErrThrottlingQuotaExceeded:
+		return true
+	}
+	return false
+}
+
+func isFatal(err error) bool {
+	return errors.Is(err, ErrFenced) || errors.Is(err, ErrLost) || errors.Is(err, ErrInstanceFenced)
+}
+
+// moved tells whether the coordinator or leader is to be looked up again before the next try.
+func moved(err error) bool {
+	var code sarama.KError
+	if !errors.As(err, &code) {
+		return true // the connection broke: the broker may be gone
+	}
+	switch code {
+	case sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
+		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer, sarama.ErrFencedLeaderEpoch,
+		sarama.ErrUnknownLeaderEpoch, sarama.ErrNotController:
+		return true
+	}
+	return false
+}
+
+// retry calls try until it succeeds, fails for good, or ctx ends.
+func retry(ctx context.Context, what string, try func() error) error {
+	for wait := newBackoff(2*time.Millisecond, 100*time.Millisecond); ; {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if !transient(err) || ctx.Err() != nil || !wait.sleep(ctx) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+}
+
+// code makes an error of a response's error code.
+func code(c sarama.KError) error {
+	switch c {
+	case sarama.ErrNoError:
+		return nil
+	case sarama.ErrInvalidProducerEpoch, sarama.ErrProducerFenced, sarama.ErrInvalidProducerIDMapping:
+		return fmt.Errorf("%w (%w)", ErrFenced, c)
+	case sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrRebalanceInProgress:
+		return fmt.Errorf("%w (%w)", ErrLost, c)
+	case sarama.ErrFencedInstancedId:
+		return fmt.Errorf("%w (%w)", ErrInstanceFenced, c)
+	}
+	return c
+}

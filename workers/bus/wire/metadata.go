@@ -1,0 +1,229 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// metadata is what is known of the cluster: brokers, leaders, coordinators. It is read in one request for all topics, and
+// again only when something turns out to have moved.
+type metadata struct {
+	turn chan struct{} // holds a token; who has it refreshes
+
+	mu           sync.RWMutex
+	version      int // number of refreshes
+	brokers      map[int32]string
+	controller   int32
+	topics       map[string][]int32 // leader of each partition, -1 for none
+	coordinators map[coordinatorKey]int32
+}
+
+type coordinatorKey struct {
+	kind sarama.CoordinatorType
+	key  string
+}
+
+func newMetadata() *metadata {
+	m := &metadata{turn: make(chan struct{}, 1), coordinators: map[coordinatorKey]int32{}}
+	m.turn <- struct{}{}
+	return m
+}
+
+// refresh reads the metadata, unless somebody has done so since the version that the caller knows.
+func (k *Cluster) refresh(ctx context.Context, known int) error {
+	select {
+	case <-k.meta.turn:
+		defer func() { k.meta.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	k.meta.mu.RLock()
+	version := k.meta.version
+	addrs := slices.Collect(maps.Values(k.meta.brokers))
+	k.meta.mu.RUnlock()
+	if version > known {
+		return nil
+	}
+	var faults []error
+	for _, addr := range append(addrs, k.seeds...) {
+		err := k.pool.do(ctx, addr, func(b *sarama.Broker) error {
+			r, err := b.GetMetadata(&sarama.MetadataRequest{Version: 7})
+			if err == nil {
+				err = k.meta.set(r)
+			}
+			return err
+		})
+		if err == nil {
+			k.fetch.wake()
+			return nil
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+func (m *metadata) set(r *sarama.MetadataResponse) error {
+	if len(r.Brokers) == 0 {
+		return errors.New("no broker is registered yet")
+	}
+	brokers := map[int32]string{}
+	for _, b := range r.Brokers {
+		brokers[b.ID()] = b.Addr()
+	}
+	topics := map[string][]int32{}
+	for _, t := range r.Topics {
+		leaders := make([]int32, len(t.Partitions))
+		for _, p := range t.Partitions {
+			if int(p.ID) >= len(leaders) {
+				return fmt.Errorf("metadata of topic %s: partition %d of %d", t.Name, p.ID, len(leaders))
+			}
+			leaders[p.ID] = p.Leader
+		}
+		topics[t.Name] = leaders
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.brokers, m.topics, m.controller = brokers, topics, r.ControllerID
+	m.version++
+	return nil
+}
+
+// topicPatience is how long a topic may be missing: a broker that has just started may not know it yet.
+const topicPatience = 2 * time.Second
+
+// Partitions is the number of partitions of a topic.
+func (k *Cluster) Partitions(ctx context.Context, topic string) (int32, error) {
+	patience, cancel := context.WithTimeout(ctx, topicPatience)
+	defer cancel()
+	for wait := newBackoff(20*time.Millisecond, 200*time.Millisecond); ; {
+		k.meta.mu.RLock()
+		n, version := int32(len(k.meta.topics[topic])), k.meta.version //nolint:gosec // Kafka counts them in 32 bits
+		k.meta.mu.RUnlock()
+		if n > 0 {
+			return n, nil
+		}
+		if err := k.refresh(patience, version); ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		} else if err == nil {
+			k.meta.mu.RLock()
+			n = int32(len(k.meta.topics[topic])) //nolint:gosec // see above
+			k.meta.mu.RUnlock()
+			if n > 0 {
+				return n, nil
+			}
+		}
+		if !wait.sleep(patience) {
+			return 0, &NoTopicError{topic}
+		}
+	}
+}
+
+// leader is the leader of a partition, if it has one, and the version of the metadata that says so.
+func (m *metadata) leader(topic string, partition int32) (id int32, version int, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	leaders := m.topics[topic]
+	if int(partition) >= len(leaders) {
+		return -1, m.version, false
+	}
+	id = leaders[partition]
+	_, ok = m.brokers[id]
+	return id, m.version, ok
+}
+
+func (m *metadata) now() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.version
+}
+
+// call sends requests to a broker by its id.
+func (k *Cluster) call(ctx context.Context, id int32, f func(*sarama.Broker) error) error {
+	k.meta.mu.RLock()
+	addr, ok := k.meta.brokers[id]
+	k.meta.mu.RUnlock()
+	if !ok {
+		return sarama.ErrBrokerNotAvailable
+	}
+	return k.pool.do(ctx, addr, f)
+}
+
+// anyBroker calls some broker.
+func (k *Cluster) anyBroker(ctx context.Context, f func(*sarama.Broker) error) error {
+	k.meta.mu.RLock()
+	version := k.meta.version
+	ids := slices.Sorted(maps.Keys(k.meta.brokers))
+	k.meta.mu.RUnlock()
+	var err error
+	for _, id := range ids {
+		if err = k.call(ctx, id, f); err == nil {
+			return nil
+		}
+	}
+	if fault := k.refresh(ctx, version); fault != nil {
+		return fault
+	}
+	return err
+}
+
+// coordinated sends a request to the coordinator of a group or transactional id, until it is answered with success, with
+// an error that does not pass, or ctx ends. f gives the error of the connection, and the error in the answer.
+func (k *Cluster) coordinated(ctx context.Context, what string, kind sarama.CoordinatorType, key string,
+	f func(*sarama.Broker) (answer, transport error),
+) error {
+	return retry(ctx, what, func() error {
+		id, err := k.coordinator(ctx, kind, key)
+		if err != nil {
+			return err
+		}
+		var answer error
+		err = k.call(ctx, id, func(b *sarama.Broker) (err error) {
+			answer, err = f(b)
+			return err
+		})
+		if err == nil {
+			err = answer
+		}
+		if err != nil && moved(err) {
+			k.meta.mu.Lock()
+			delete(k.meta.coordinators, coordinatorKey{kind, key})
+			k.meta.mu.Unlock()
+		}
+		return err
+	})
+}
+
+func (k *Cluster) coordinator(ctx context.Context, kind sarama.CoordinatorType, key string) (int32, error) {
+	at := coordinatorKey{kind, key}
+	k.meta.mu.RLock()
+	id, ok := k.meta.coordinators[at]
+	k.meta.mu.RUnlock()
+	if ok {
+		return id, nil
+	}
+	var r *sarama.FindCoordinatorResponse
+	err := k.anyBroker(ctx, func(b *sarama.Broker) (err error) {
+		r, err = b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: key, CoordinatorType: kind})
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case r.Err != sarama.ErrNoError:
+		return 0, code(r.Err)
+	}
+	k.meta.mu.Lock()
+	defer k.meta.mu.Unlock()
+	if _, ok := k.meta.brokers[r.Coordinator.ID()]; !ok {
+		k.meta.brokers[r.Coordinator.ID()] = r.Coordinator.Addr()
+	}
+	k.meta.coordinators[at] = r.Coordinator.ID()
+	return r.Coordinator.ID(), nil
+}

@@ -1,0 +1,151 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/IBM/sarama"
+)
+
+// Offset is how far a member of a group has come in a partition.
+type Offset struct {
+	Member    Member
+	Topic     string
+	Partition int32
+	Next      int64 // the next record to be read
+}
+
+// Transact writes the records, and the offset unless it is nil, in one transaction. When it returns nil, they are
+// committed. When it returns an error, they are not, and never will be, except where ctx has ended: then the transaction
+// may or may not have been committed, which the next Transact, or the next producer with this transactional id, settles.
+//
+// Errors: [ErrFenced], [ErrLost], [ErrInstanceFenced], and those that the broker gives for the records.
+func (p *Producer) Transact(ctx context.Context, outs []Out, offset *Offset) error {
+	if p.broken {
+		if err := p.recover(ctx); err != nil {
+			return err
+		}
+	}
+	if len(outs) == 0 && offset == nil {
+		return nil
+	}
+	p.broken = true // until it is known to have been committed
+	if err := p.fill(ctx, outs, offset); err != nil {
+		return err
+	}
+	if err := p.end(ctx, true); err != nil {
+		return err
+	}
+	p.broken = false
+	return nil
+}
+
+// fill writes everything into the transaction.
+func (p *Producer) fill(ctx context.Context, outs []Out, offset *Offset) error {
+	if len(outs) > 0 {
+		if err := p.addPartitions(ctx, outs); err != nil {
+			return err
+		}
+		if err := p.produce(ctx, outs); err != nil {
+			return err
+		}
+	}
+	if offset == nil {
+		return nil
+	}
+	if err := p.addOffsets(ctx, offset.Member.Group); err != nil {
+		return err
+	}
+	return p.commitOffset(ctx, offset)
+}
+
+func (p *Producer) addPartitions(ctx context.Context, outs []Out) error {
+	partitions := map[string][]int32{}
+	for i := range outs {
+		if list := partitions[outs[i].Topic]; !slices.Contains(list, outs[i].Partition) {
+			partitions[outs[i].Topic] = append(list, outs[i].Partition)
+		}
+	}
+	return p.coordinated(ctx, "add partitions to the transaction", func(b *sarama.Broker) (answer, transport error) {
+		r, err := b.AddPartitionsToTxn(&sarama.AddPartitionsToTxnRequest{
+			Version: 1, TransactionalID: p.txID, ProducerID: p.id, ProducerEpoch: p.epoch, TopicPartitions: partitions,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return firstError(r.Errors), nil
+	})
+}
+
+func firstError(byTopic map[string][]*sarama.PartitionError) error {
+	var first error
+	for topic, list := range byTopic {
+		for _, e := range list {
+			if e.Err == sarama.ErrNoError || e.Err == sarama.ErrOperationNotAttempted && first != nil {
+				continue
+			}
+			first = fmt.Errorf("%s/%d: %w", topic, e.Partition, code(e.Err))
+		}
+	}
+	return first
+}
+
+func (p *Producer) addOffsets(ctx context.Context, group string) error {
+	return p.coordinated(ctx, "add offsets to the transaction", func(b *sarama.Broker) (answer, transport error) {
+		r, err := b.AddOffsetsToTxn(&sarama.AddOffsetsToTxnRequest{
+			Version: 1, TransactionalID: p.txID, ProducerID: p.id, ProducerEpoch: p.epoch, GroupID: group,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return code(r.Err), nil
+	})
+}
+
+func (p *Producer) commitOffset(ctx context.Context, o *Offset) error {
+	m := o.Member
+	request := &sarama.TxnOffsetCommitRequest{
+		Version: 3, TransactionalID: p.txID, ProducerID: p.id, ProducerEpoch: p.epoch,
+		GroupID: m.Group, GenerationID: m.Generation, MemberID: m.ID, GroupInstanceID: m.instance(),
+		Topics: map[string][]*sarama.PartitionOffsetMetadata{
+			o.Topic: {{Partition: o.Partition, Offset: o.Next, LeaderEpoch: -1}},
+		},
+	}
+	return p.k.coordinated(ctx, "commit offsets in the transaction", sarama.CoordinatorGroup, m.Group,
+		func(b *sarama.Broker) (answer, transport error) {
+			r, err := b.TxnOffsetCommit(request)
+			if err != nil {
+				return nil, err
+			}
+			return firstError(r.Topics), nil
+		})
+}
+
+// end commits or aborts the open transaction. It may be asked again: the coordinator knows what it has done.
+func (p *Producer) end(ctx context.Context, commit bool) error {
+	what := "abort the transaction"
+	if commit {
+		what = "commit the transaction"
+	}
+	return p.coordinated(ctx, what, func(b *sarama.Broker) (answer, transport error) {
+		r, err := b.EndTxn(&sarama.EndTxnRequest{
+			Version: 1, TransactionalID: p.txID, ProducerID: p.id, ProducerEpoch: p.epoch, TransactionResult: commit,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return code(r.Err), nil
+	})
+}
+
+// recover makes the producer usable after a transaction that failed: it is aborted, unless its commit had begun, and a
+// new epoch lets the sequence numbers start anew.
+func (p *Producer) recover(ctx context.Context) error {
+	// The transaction is not open if nothing got into it, or if it has been committed after all.
+	if err := p.end(ctx, false); err != nil && !errors.Is(err, sarama.ErrInvalidTxnState) {
+		return err
+	}
+	return p.init(ctx)
+}
