@@ -78,7 +78,28 @@ func (s *Server) Close() error {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]func(*http.Request) (any, error){
+	for pattern, h := range s.answers() {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			answer, err := h(r)
+			if err != nil {
+				s.refuse(w, r, err)
+				return
+			}
+			write(w, http.StatusOK, answer)
+		})
+	}
+	for pattern, h := range s.streams() {
+		mux.HandleFunc(pattern, h)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, r, &requestError{http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)})
+	})
+	return mux
+}
+
+// answers are the operations that answer with JSON.
+func (s *Server) answers() map[string]func(*http.Request) (any, error) {
+	return map[string]func(*http.Request) (any, error){
 		"GET /v1/sandbox":                 func(*http.Request) (any, error) { return s.supervisor.Snapshot().Sandbox, nil },
 		"GET /v1/nodes":                   func(*http.Request) (any, error) { return s.supervisor.Snapshot().Nodes, nil },
 		"GET /v1/nodes/{node}":            s.node,
@@ -96,22 +117,12 @@ func (s *Server) routes() http.Handler {
 		"GET /v1/credentials":             func(*http.Request) (any, error) { return s.supervisor.Credentials(), nil },
 		"GET /v1/start-profile":           s.profile,
 		"POST /v1/stop":                   s.stop,
-	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			answer, err := h(r)
-			if err != nil {
-				s.refuse(w, r, err)
-				return
-			}
-			write(w, http.StatusOK, answer)
-		})
 	}
-	mux.HandleFunc("GET /v1/events", s.events)
-	mux.HandleFunc("GET /v1/nodes/{node}/logs", s.logs)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, &requestError{http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)})
-	})
-	return mux
+}
+
+// streams are the operations that answer as long as there is something to tell.
+func (s *Server) streams() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{"GET /v1/events": s.events, "GET /v1/nodes/{node}/logs": s.logs}
 }
 
 func (s *Server) node(r *http.Request) (any, error) {

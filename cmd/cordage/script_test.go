@@ -1,0 +1,224 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+)
+
+// TestMain makes the test binary be cordage as well: for the scripts, for the supervisor that they start, and for the
+// workers that it starts. So scripts run real processes of exactly this code.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"cordage": main})
+}
+
+// TestScripts runs the scripts of testdata/script. Each has state of its own and shares the cache of artefacts; when it is
+// over, no process of its sandboxes may be left.
+func TestScripts(t *testing.T) {
+	cache, err := artefact.DefaultDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error { return setUp(t, e, cache) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await": awaitCmd, "pidof": pidofCmd, "kill9": killCmd, "alive": aliveCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd,
+		},
+	})
+}
+
+func setUp(t *testing.T, e *testscript.Env, cache string) error {
+	// PostgreSQL does not run as root and must be able to pass through to its data, which the test's own directory does not
+	// let it.
+	state, err := os.MkdirTemp("", "cordage-script-")
+	if err != nil {
+		return err
+	}
+	const passable = 0o711
+	if err := os.Chmod(state, passable); err != nil { //nolint:gosec // nothing in it is open
+		return err
+	}
+	e.Setenv("XDG_STATE_HOME", state)
+	e.Setenv("XDG_CACHE_HOME", filepath.Dir(cache))
+	for _, name := range []string{"JAVA_HOME", "HOME"} {
+		if name == "HOME" || os.Getenv(name) != "" {
+			e.Setenv(name, os.Getenv(name)) // Maven's own repository, on a machine where the cache is still empty
+		}
+	}
+	e.Defer(func() {
+		for _, pid := range processesOf(state) {
+			t.Errorf("a process is left: %d, %s", pid, commandLine(pid))
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if t.Failed() {
+			keepLogs(t, state)
+		}
+		_ = os.RemoveAll(state)
+	})
+	return nil
+}
+
+// keepLogs prints the logs of a script that failed.
+func keepLogs(t *testing.T, state string) {
+	logs, _ := filepath.Glob(filepath.Join(state, "cordage", "*", "logs", "*.log"))
+	for _, log := range logs {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			continue
+		}
+		const most = 6000
+		t.Logf("%s:\n%s", log, text[max(0, len(text)-most):])
+	}
+}
+
+// processesOf lists the processes whose environment names a sandbox below the state directory, and what PostgreSQL, which
+// overwrites its environment, has as its working directory.
+func processesOf(state string) (pids []int) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		cwd, _ := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
+		if strings.Contains(string(env), "CORDAGE_SANDBOX="+state) || strings.HasPrefix(cwd, state+"/") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func commandLine(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return strings.ReplaceAll(string(text), "\x00", " ")
+}
+
+// portOfCmd is: portof VARIABLE FILE NODE PURPOSE; FILE is an answer of cordage status --json.
+func portOfCmd(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: portof VARIABLE FILE NODE PURPOSE")
+	}
+	var status struct{ Nodes []sandbox.Node }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &status))
+	for _, n := range status.Nodes {
+		if n.Name == args[2] {
+			ts.Setenv(args[0], strconv.Itoa(n.Ports[args[3]]))
+			return
+		}
+	}
+	ts.Fatalf("there is no node %s", args[2])
+}
+
+// awaitCmd is: await LIMIT COMMAND ARGS…; it runs cordage until it succeeds.
+func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await LIMIT COMMAND ARGS...")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(limit); ; <-tick.C {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s did not succeed within %v: %v", strings.Join(args[1:], " "), limit, err)
+		}
+	}
+}
+
+// pidofCmd is: pidof VARIABLE WORDS…; it finds the one process of the script's sandboxes whose command line has all words.
+func pidofCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: pidof VARIABLE WORDS...")
+	}
+	var found []int
+	for _, pid := range processesOf(ts.Getenv("XDG_STATE_HOME")) {
+		line := commandLine(pid)
+		all := true
+		for _, word := range args[1:] {
+			all = all && strings.Contains(line, word)
+		}
+		if all {
+			found = append(found, pid)
+		}
+	}
+	if neg {
+		if len(found) > 0 {
+			ts.Fatalf("there is a process: %v", found)
+		}
+		return
+	}
+	if len(found) != 1 {
+		ts.Fatalf("%d processes have %v, want one", len(found), args[1:])
+	}
+	ts.Setenv(args[0], strconv.Itoa(found[0]))
+}
+
+// killCmd is: kill9 PID; it ends a process and waits until it is gone.
+func killCmd(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: kill9 PID")
+	}
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	awaitGone(ts, pid)
+}
+
+func awaitGone(ts *testscript.TestScript, pid int) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	const limit = 10 * time.Second
+	for deadline := time.Now().Add(limit); running(pid); <-tick.C {
+		if time.Now().After(deadline) {
+			ts.Fatalf("process %d did not end within %v", pid, limit)
+		}
+	}
+}
+
+// running tells whether a process is there and no zombie.
+func running(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
+
+// aliveCmd is: [!] alive PID.
+func aliveCmd(ts *testscript.TestScript, neg bool, args []string) {
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if running(pid) == neg {
+		ts.Fatalf("process %d: alive is %v", pid, !neg)
+	}
+}
+
+// noProcessesCmd checks that nothing of the script's sandboxes runs.
+func noProcessesCmd(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, pid := range processesOf(ts.Getenv("XDG_STATE_HOME")) {
+		if running(pid) {
+			ts.Fatalf("process %d is left: %s", pid, commandLine(pid))
+		}
+	}
+}
