@@ -20,8 +20,9 @@ type ChangeLog struct {
 }
 
 const (
-	maxChangeLog     = 4 << 20 // bytes of one Liquibase file
-	changeLogNesting = 2       // levels of jars inside a CPK that are searched
+	maxChangeLog     = 4 << 20  // bytes of one Liquibase file
+	maxChangeLogs    = 32 << 20 // bytes of those of one CPK together
+	changeLogNesting = 2        // levels of jars inside a CPK that are searched
 	changeLogRoot    = "databaseChangeLog"
 )
 
@@ -41,6 +42,7 @@ type changeLogs struct {
 	found    []ChangeLog
 	seen     map[string]bool
 	warnings []string
+	size     int
 }
 
 // file takes a file of the CPK or of a jar inside it.
@@ -72,6 +74,9 @@ func (c *changeLogs) file(name string, contents io.Reader) error {
 		c.seen = map[string]bool{}
 	}
 	c.seen[name] = true
+	if c.size += len(text); c.size > maxChangeLogs {
+		return &archive.LimitError{What: "size of all Liquibase files", Limit: maxChangeLogs, Unit: "bytes"}
+	}
 	c.found = append(c.found, ChangeLog{Path: name, Content: string(text)})
 	return nil
 }

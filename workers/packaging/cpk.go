@@ -104,9 +104,11 @@ func (p *cpkParts) visit(e *archive.Entry, contents io.Reader) (err error) {
 		err = p.logs.file(e.Name, contents)
 	case isJar(e.Name):
 		var b *blob
+		forget := p.r.spool.until()
 		if b, err = p.r.spool.keep(p.a, e, contents); err == nil {
 			err = p.logs.jar(e.Name, b, 1)
 		}
+		forget()
 	}
 	return err
 }

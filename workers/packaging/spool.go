@@ -68,6 +68,12 @@ func (s *spool) keep(a *archive.Archive, e *archive.Entry, contents io.Reader) (
 	return b, nil
 }
 
+// until notes how much is kept; calling the result forgets what was kept since, whose blobs must not be read any more.
+func (s *spool) until() (forget func()) {
+	end, mem := s.end, s.mem
+	return func() { s.end, s.mem = end, mem }
+}
+
 func (s *spool) open() error {
 	if s.file != nil {
 		return nil

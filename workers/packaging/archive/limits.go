@@ -13,7 +13,6 @@ type Limits struct {
 	Total     int64 // bytes expanded in a whole reading, nested archives included; 2 GiB
 	Ratio     int64 // expanded to compressed size of an entry larger than 1 MiB; 200
 	Name      int   // bytes of an entry's name; 1,024
-	Depth     int   // archives inside archives, the outermost being 1; 5 (CPI, CPB, CPK and two levels of libraries)
 }
 
 const ratioFloor = 1 << 20 // small entries may compress well: an empty class list, a blank image
@@ -34,9 +33,6 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.Name <= 0 {
 		l.Name = 1024
-	}
-	if l.Depth <= 0 {
-		l.Depth = 5
 	}
 	return l
 }

@@ -23,7 +23,11 @@ import (
 // ManifestName is where a jar keeps its manifest.
 const ManifestName = "META-INF/MANIFEST.MF"
 
-const maxMetadata = 16 << 20 // bytes of a manifest, signature file or block
+const (
+	maxMetadata   = 16 << 20  // bytes of a manifest, and of all signature files together
+	maxBlock      = 256 << 10 // bytes of one signature block; deeper nested ASN.1 than fits into it would exhaust the stack
+	maxSignatures = 32        // signature files and blocks
+)
 
 // Level says how much is demanded of a jar.
 type Level int
@@ -133,7 +137,7 @@ func (v *verifier) readManifest() (rest []*archive.Entry, err error) {
 func (v *verifier) readSignatures(entries []*archive.Entry) (rest []*archive.Entry, err error) {
 	meta := map[string][]byte{} // by upper-case name
 	var order []string
-	i := 0
+	i, left := 0, int64(maxMetadata)
 	for ; i < len(entries); i++ {
 		name := strings.ToUpper(entries[i].Name)
 		if !isSignatureOrBlock(name) && (!entries[i].IsDir() || !strings.HasPrefix(name, "META-INF/")) {
@@ -145,9 +149,17 @@ func (v *verifier) readSignatures(entries []*archive.Entry) (rest []*archive.Ent
 		if _, twice := meta[name]; twice {
 			return nil, fault.New(fault.Security, "signature file %s is there twice", entries[i].Name)
 		}
-		if meta[name], err = v.a.ReadAll(entries[i], maxMetadata); err != nil {
+		limit := left
+		if path.Ext(name) != ".SF" {
+			limit = min(left, maxBlock)
+		}
+		if len(order) == maxSignatures {
+			return nil, fault.New(fault.Signature, "there are more than %d signature files", maxSignatures)
+		}
+		if meta[name], err = v.a.ReadAll(entries[i], limit); err != nil {
 			return nil, err
 		}
+		left -= entries[i].Size
 		order = append(order, name)
 	}
 	for _, e := range entries[i:] {
