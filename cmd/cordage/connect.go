@@ -58,7 +58,10 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 		return nil, gone // the machine was restarted, or everything was killed
 	}
 	a.note("the supervisor of sandbox %s was killed; a new one adopts its %d running nodes", d.Name, len(orphans))
-	if err := a.spawn(ctx, d, sandbox.Wish{Offline: true}); err != nil {
+	if _, err := a.spawn(ctx, d, sandbox.Wish{Offline: true}); err != nil {
+		return nil, err
+	}
+	if err := awaitSupervisor(ctx, c); err != nil { // another command may have been faster
 		return nil, err
 	}
 	return c, a.awaitReady(ctx, c)

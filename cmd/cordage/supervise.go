@@ -111,27 +111,28 @@ func (a *app) supervise(ctx context.Context, d sandbox.Dir, wish sandbox.Wish, l
 }
 
 // spawn starts a supervisor in the background, in a session of its own, from a copy of this program that stays when the
-// original goes (go run removes it). It returns when the supervisor's API answers, or with the reason why it does not.
-func (a *app) spawn(ctx context.Context, d sandbox.Dir, wish sandbox.Wish) error {
+// original goes (go run removes it). It returns when the supervisor's API answers, or with the reason why it does not;
+// another tells that it does not because the sandbox has a supervisor already.
+func (a *app) spawn(ctx context.Context, d sandbox.Dir, wish sandbox.Wish) (another bool, err error) {
 	if err := d.Make(); err != nil {
-		return err
+		return false, err
 	}
 	program, err := keepProgram(d)
 	if err != nil {
-		return err
+		return false, err
 	}
 	log, err := openLog(d.SupervisorLog())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer log.Close()
 	text, err := json.Marshal(wish)
 	if err != nil {
-		return err
+		return false, err
 	}
 	told, teller, err := os.Pipe()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer told.Close()
 	cmd := exec.Command(program, "supervise", "--name", d.Name) //nolint:gosec // our own copy
@@ -142,7 +143,7 @@ func (a *app) spawn(ctx context.Context, d sandbox.Dir, wish sandbox.Wish) error
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		teller.Close()
-		return fmt.Errorf("start a supervisor: %w", err)
+		return false, fmt.Errorf("start a supervisor: %w", err)
 	}
 	teller.Close()
 	go func() { _ = cmd.Wait() }() // it outlives this command; if not, what it told is what counts
@@ -150,20 +151,20 @@ func (a *app) spawn(ctx context.Context, d sandbox.Dir, wish sandbox.Wish) error
 }
 
 // hear waits for what the supervisor tells of its start.
-func hear(ctx context.Context, told *os.File, d sandbox.Dir) error {
+func hear(ctx context.Context, told *os.File, d sandbox.Dir) (another bool, err error) {
 	stop := context.AfterFunc(ctx, func() { told.Close() })
 	defer stop()
 	var b begun
 	if err := json.NewDecoder(told).Decode(&b); err != nil {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return false, ctx.Err()
 		}
-		return &failedStartError{begun{Error: "start a supervisor: it ended at once", Hint: "see its log: " + d.SupervisorLog()}}
+		return false, &failedStartError{begun{Error: "start a supervisor: it ended at once", Hint: "see its log: " + d.SupervisorLog()}}
 	}
 	if b.OK || b.Running {
-		return nil
+		return b.Running, nil
 	}
-	return &failedStartError{b}
+	return false, &failedStartError{b}
 }
 
 // failedStartError is a supervisor that did not come to serve.

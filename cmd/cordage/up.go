@@ -101,20 +101,41 @@ func (a *app) up(ctx context.Context, wish sandbox.Wish, profile bool) error {
 	c := client.Open(d)
 	defer c.Close()
 	began := time.Now()
-	running := true
-	if _, err := c.Sandbox(ctx); err != nil {
-		if _, gone := errors.AsType[*sandbox.NotRunningError](err); !gone {
-			return err
-		}
-		running = false
-		if err := a.spawn(ctx, d, wish); err != nil {
-			return err
-		}
-		if err := awaitSupervisor(ctx, c); err != nil {
-			return err
-		}
+	running, err := a.begin(ctx, d, c, wish)
+	if err != nil {
+		return err
 	}
 	return a.follow(ctx, c, began, running, profile)
+}
+
+// begin makes sure that the sandbox has a supervisor that is not about to end. The result tells that it had one.
+func (a *app) begin(ctx context.Context, d sandbox.Dir, c *client.Client, wish sandbox.Wish) (running bool, err error) {
+	for {
+		info, err := c.Sandbox(ctx)
+		_, gone := errors.AsType[*sandbox.NotRunningError](err)
+		switch {
+		case err != nil && !gone:
+			return false, err
+		case err == nil && info.Phase != sandbox.PhaseStopping && info.Phase != sandbox.PhaseStopped && info.Phase != sandbox.PhaseFailed:
+			return true, nil
+		case gone:
+			another, err := a.spawn(ctx, d, wish)
+			if err != nil || !another {
+				return false, err
+			}
+		}
+		// Another supervisor is about to serve, or about to end: one of the two will be seen.
+		err = until(ctx, downLimit, "the other supervisor to serve or to end", func() (bool, error) {
+			if info, err := c.Sandbox(ctx); err == nil && info.Phase != sandbox.PhaseStopping {
+				return true, nil
+			}
+			held, err := lockHeld(d)
+			return !held, err
+		})
+		if err != nil {
+			return false, err
+		}
+	}
 }
 
 // follow shows the start until it is over. If the user interrupts a start of ours, what has been started is stopped.
@@ -129,8 +150,10 @@ func (a *app) follow(ctx context.Context, c *client.Client, began time.Time, run
 		_, serr := a.stopSandbox(ctx, d, false)
 		return errors.Join(context.Canceled, derr, serr)
 	}
-	if _, failed := errors.AsType[*sandbox.StartError](err); failed {
-		return errors.Join(err, a.awaitEnd(ctx)) // what has been started is stopped; so is, in a moment, its supervisor
+	_, failed := errors.AsType[*sandbox.StartError](err)
+	_, gone := errors.AsType[*sandbox.NotRunningError](err)
+	if failed || gone {
+		return a.awaitEnd(ctx, err)
 	}
 	if err != nil {
 		return err
@@ -138,16 +161,23 @@ func (a *app) follow(ctx context.Context, c *client.Client, began time.Time, run
 	return a.announce(ctx, c, running, profile)
 }
 
-// awaitEnd waits until the sandbox's supervisor has ended.
-func (a *app) awaitEnd(ctx context.Context) error {
-	d, err := a.dir()
-	if err != nil {
-		return err
+// awaitEnd waits until the supervisor has ended, after a start that failed with err, and tells why it failed: a start may
+// fail before anybody could follow it, and its reason is kept.
+func (a *app) awaitEnd(ctx context.Context, err error) error {
+	d, derr := a.dir()
+	if derr != nil {
+		return derr
 	}
-	return until(ctx, downLimit, "the supervisor to end", func() (bool, error) {
+	werr := until(ctx, downLimit, "the supervisor to end", func() (bool, error) {
 		held, err := lockHeld(d)
 		return !held, err
 	})
+	if _, told := errors.AsType[*sandbox.StartError](err); !told {
+		if state, rerr := supervisor.ReadState(d); rerr == nil && state.Failure != nil {
+			err = &sandbox.StartError{Sandbox: d.Name, Failure: *state.Failure}
+		}
+	}
+	return errors.Join(err, werr)
 }
 
 // announce prints what the user needs to go on.
