@@ -220,3 +220,9 @@ func (l layout) endpoints() sandbox.Endpoints {
 		PostgreSQL: port.Address(l.ports[nodePostgres+"/"+portSQL]),
 	}
 }
+
+// String keeps the secrets in a layout out of anything that prints it; fmt does not ask unexported fields themselves.
+func (l layout) String() string { return "layout of sandbox " + l.spec.Name }
+
+// GoString is String.
+func (l layout) GoString() string { return l.String() }

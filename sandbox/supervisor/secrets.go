@@ -19,6 +19,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/workers/bootstrap"
+	"github.com/cordage-sandbox/cordage/workers/keys"
 )
 
 // Secrets are made once for a sandbox and kept in its secrets file (0600). They reach a node in a file of its own, and
@@ -206,3 +207,9 @@ func (s Secrets) trust() *tls.Config {
 	pool.AppendCertsFromPEM([]byte(s.Authority.Certificate))
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }
+
+// String keeps secrets out of anything that prints the value.
+func (Secrets) String() string { return keys.Mask }
+
+// GoString is String.
+func (Secrets) GoString() string { return keys.Mask }
