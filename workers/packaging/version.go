@@ -8,7 +8,8 @@ import (
 
 // CompareVersions orders versions of packages: -1, 0 or 1. A version is [epoch:]version[-release]; its parts are
 // compared run by run of digits and letters: numbers by value, letters by code, numbers above letters; a release
-// counts only if both have one. Letters behind an equal start make a version older: 1.0a is before 1.0.
+// counts only if both have one. Letters directly behind an equal start make a version
+// older: 1.0a is before 1.0, and 1.0.a after it.
 //
 // Source: Corda 5.0, VersionComparator (after RPM).
 func CompareVersions(a, b string) int {

@@ -6,6 +6,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind is the simple name of the exception class by which Corda 5.0 reports the fault.
@@ -71,17 +72,16 @@ func Because(kind Kind, cause error, format string, args ...any) *Fault {
 
 // Error is "place: what is wrong: why".
 func (f *Fault) Error() string {
-	text := f.Msg
-	if f.Where != "" {
-		text = f.Where + ": " + text
+	var texts []string
+	for _, text := range []string{f.Where, f.Msg} {
+		if text != "" {
+			texts = append(texts, text)
+		}
 	}
 	if f.Cause != nil {
-		if text != "" {
-			text += ": "
-		}
-		text += f.Cause.Error()
+		texts = append(texts, f.Cause.Error())
 	}
-	return text
+	return strings.Join(texts, ": ")
 }
 
 // Unwrap gives the cause.
