@@ -89,7 +89,7 @@ func (a *app) report(ctx context.Context, err error) int {
 		return exitOK
 	}
 	code := exitCode(err)
-	if ctx.Err() != nil && code == exitFailed {
+	if code == exitFailed && (ctx.Err() != nil || errors.Is(err, context.Canceled)) {
 		fmt.Fprintln(a.err, "interrupted")
 		return exitInterrupted
 	}

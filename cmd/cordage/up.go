@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,10 +51,12 @@ status" shows them; 0 means a free one again.`,
 			if err != nil {
 				return &usageError{err}
 			}
+			ctx, stop := withHangUp(cmd.Context())
+			defer stop()
 			if f.foreground {
-				return a.upForeground(cmd.Context(), wish, f.profile)
+				return a.upForeground(ctx, wish, f.profile)
 			}
-			return a.up(cmd.Context(), wish, f.profile)
+			return a.up(ctx, wish, f.profile)
 		},
 	}
 	flags := cmd.Flags()
@@ -65,6 +70,14 @@ status" shows them; 0 means a free one again.`,
 	flags.BoolVar(&f.foreground, "foreground", false, "stay, and stop everything on Ctrl-C or SIGTERM")
 	flags.BoolVar(&f.profile, "profile", false, "print how the start spent its time")
 	return cmd
+}
+
+// withHangUp makes a closed terminal a wish to end, unless the user wants that ignored (nohup).
+func withHangUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 func (f upFlags) wish() (sandbox.Wish, error) {
@@ -104,6 +117,9 @@ func (a *app) up(ctx context.Context, wish sandbox.Wish, profile bool) error {
 	running, err := a.begin(ctx, d, c, wish)
 	if err != nil {
 		return err
+	}
+	if asked, _ := json.Marshal(wish); running && string(asked) != "{}" {
+		a.note("sandbox %s is running and left as it is: what was asked for is not applied (for workers: cordage scale)", d.Name)
 	}
 	return a.follow(ctx, c, began, running, profile)
 }
