@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,9 +18,10 @@ type Message struct {
 	Key   string // chooses the partition: records of one key stay in order
 	Value any    // a struct of package record; nil is a tombstone, which deletes the key from a compacted topic
 
-	trace   trace.SpanContext // see [Message.Continue]
-	raw     []byte            // when set, sent in place of Value
-	headers []header
+	trace     trace.SpanContext // see [Message.Continue]
+	raw       []byte            // when set, sent in place of Value
+	partition *int32            // when set, in place of the key's
+	headers   []header
 }
 
 type header struct {
@@ -47,6 +49,7 @@ type Record struct {
 	trace   trace.SpanContext
 	headers []header
 	broken  error // why Value is not what was sent
+	next    int64 // where to read on when all records up to this one are done
 }
 
 // Context is parent with the record's trace: while a subscription handles the record, that of the handling's span.
@@ -94,7 +97,7 @@ func Decode[V any](r Record) (V, error) {
 	case r.broken != nil:
 		return fail(r.broken)
 	case r.Value == nil:
-		return fail(fmt.Errorf("it is a tombstone"))
+		return fail(errors.New("it is a tombstone"))
 	case r.Type != want:
 		return fail(fmt.Errorf("its type is %q", r.Type))
 	}

@@ -1,57 +1,53 @@
 package bus
 
 import (
-	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	"github.com/cordage-sandbox/cordage/workers/record"
 )
 
-// CallerOptions of a [Caller].
-type CallerOptions struct {
-	Timeout time.Duration // of a call; 0 means 12 s
-}
+// Statuses of an answer, in its header.
+const (
+	statusOK        = "OK"
+	statusFailed    = "FAILED"
+	statusCancelled = "CANCELLED"
+)
 
-// Caller asks on a topic, and hears the answers on its reply topic; safe for concurrent use.
-type Caller[Req, Resp any] struct{}
+// defaultTimeout is that of Corda 5.0's REST worker, endpoint.timeoutMs.
+const defaultTimeout = 12 * time.Second
 
-// NewCaller makes a caller.
-func NewCaller[Req, Resp any](b *Bus, topic, group string, o CallerOptions) *Caller[Req, Resp] {
-	return &Caller[Req, Resp]{}
-}
-
-// Run hears answers until ctx ends.
-func (c *Caller[Req, Resp]) Run(ctx context.Context, ready func()) error { return errSoon }
-
-// Call asks, and waits for the answer. Errors: [*TimeoutError], [*RemoteError].
-func (c *Caller[Req, Resp]) Call(ctx context.Context, req Req) (Resp, error) {
-	var r Resp
-	return r, errSoon
-}
-
-// Responder answers what callers ask on a topic.
-type Responder[Req, Resp any] struct{}
-
-// NewResponder makes a responder.
-func NewResponder[Req, Resp any](b *Bus, topic, group string, h func(ctx context.Context, req Req) (Resp, error)) *Responder[Req, Resp] {
-	return &Responder[Req, Resp]{}
-}
-
-// Run answers until ctx ends.
-func (r *Responder[Req, Resp]) Run(ctx context.Context, ready func()) error { return errSoon }
-
-// TimeoutError is a call that was not answered in time.
+// TimeoutError is a call that was not answered in time. It is not known whether the request has been, or will be, handled;
+// it will not be begun after the limit.
 type TimeoutError struct {
 	Topic string
 	Limit time.Duration
 }
 
 func (e *TimeoutError) Error() string {
-	return "no answer on " + e.Topic + " within " + e.Limit.String()
+	return fmt.Sprintf("no answer to a request on %s within %v", e.Topic, e.Limit)
 }
 
 // RemoteError is a call that the responder answered with a failure.
 type RemoteError struct {
-	Type    string
+	Type    string // a stable name
 	Message string
 }
 
 func (e *RemoteError) Error() string { return e.Message }
+
+// failureOf is the failure that tells a caller of err. A [record.Failure] or [*RemoteError] in err gives its type; any
+// other error's type says nothing to the other side, and is called UnhandledException.
+func failureOf(err error) record.Failure {
+	if f, ok := errors.AsType[record.Failure](err); ok {
+		return record.Failure{Type: f.Type, Message: err.Error()}
+	}
+	if f, ok := errors.AsType[*record.Failure](err); ok && f != nil {
+		return record.Failure{Type: f.Type, Message: err.Error()}
+	}
+	if f, ok := errors.AsType[*RemoteError](err); ok {
+		return record.Failure{Type: f.Type, Message: err.Error()}
+	}
+	return record.Failure{Type: "UnhandledException", Message: err.Error()}
+}

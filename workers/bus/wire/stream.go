@@ -50,7 +50,7 @@ func (s *Stream) Close() { s.f.remove(s) }
 // Next waits for a batch. An error is ctx's, or [ErrOutOfRange], or one that does not pass.
 func (s *Stream) Next(ctx context.Context) (Batch, error) {
 	for {
-		if b, ok, err := s.take(); ok || err != nil {
+		if b, ok, err := s.TryNext(); ok || err != nil {
 			return b, err
 		}
 		select {
@@ -63,8 +63,8 @@ func (s *Stream) Next(ctx context.Context) (Batch, error) {
 	}
 }
 
-// take is a batch that is there already.
-func (s *Stream) take() (Batch, bool, error) {
+// TryNext is [Stream.Next] for a batch that is there already, if one is.
+func (s *Stream) TryNext() (Batch, bool, error) {
 	s.mu.Lock()
 	if len(s.queue) == 0 {
 		defer s.mu.Unlock()
