@@ -196,13 +196,12 @@ type CreateVirtualNodeRequest struct {
 
 // Failure Every error has this form.
 type Failure struct {
-	Details map[string]string `json:"details"`
-
-	// Status The HTTP status.
-	Status int32 `json:"status"`
-
 	// Title What went wrong.
 	Title string `json:"title"`
+
+	// Status The HTTP status.
+	Status  int32             `json:"status"`
+	Details map[string]string `json:"details"`
 }
 
 // GetCPIsResponse defines model for GetCPIsResponse.

@@ -41,6 +41,7 @@ const (
 )
 
 func newCluster(ctx context.Context, b *bus.Bus) (*cluster, error) {
+	callers := bus.CallerOptions{Timeout: time.Hour} // each call has the limit of the configuration, which may change
 	c := &cluster{
 		users:     bus.NewCompacted[record.User](b, record.TopicUser),
 		summaries: bus.NewCompacted[record.UserPermissionSummary](b, record.TopicUserPermissionSummary),
@@ -50,9 +51,9 @@ func newCluster(ctx context.Context, b *bus.Bus) (*cluster, error) {
 		statuses:  bus.NewCompacted[record.VirtualNodeOperationStatus](b, record.TopicVirtualNodeStatus),
 		uploads:   bus.NewCompacted[record.UploadStatus](b, record.TopicCPIUploadStatus),
 		config: bus.NewCaller[record.ConfigurationManagementRequest, record.ConfigurationManagementResponse](
-			b, record.TopicConfigManagement, groupConfig, bus.CallerOptions{}),
+			b, record.TopicConfigManagement, groupConfig, callers),
 		certificates: bus.NewCaller[record.CertificateRequest, record.CertificateResponse](
-			b, record.TopicCertificates, groupCertificates, bus.CallerOptions{}),
+			b, record.TopicCertificates, groupCertificates, callers),
 	}
 	c.cpisByChecksum = indexBy(c.cpis, func(m record.CPIMetadata) string { return shortChecksum(m.Hash) })
 	c.nodesByHash = indexBy(c.nodes, func(n record.VirtualNodeInfo) string { return string(n.HoldingIdentity.ShortHash()) })

@@ -3,10 +3,13 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/cordage-sandbox/cordage/workers/record"
+	"github.com/cordage-sandbox/cordage/workers/settings"
 )
 
 // putConfig replaces a section. It is checked here against its schema, and again by the database worker, which stores and
@@ -22,7 +25,7 @@ func (s *service) putConfig(ctx context.Context, r *request) (answer, error) {
 		return answer{}, badInput("config", "config must be a JSON object, or a string that holds one (HOCON is not supported): %s", reason(err))
 	}
 	if err := s.validate(body.Section, version, body.Config); err != nil {
-		return answer{}, badInput("config", "Configuration of %s is not valid: %v", clip(body.Section), err)
+		return answer{}, invalidSection(clip(body.Section), err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.settings.get().timeout)
 	defer cancel()
@@ -39,6 +42,22 @@ func (s *service) putConfig(ctx context.Context, r *request) (answer, error) {
 		Section: response.Section, Config: response.Config, Version: int32(response.Version), //nolint:gosec // a column of type int
 		SchemaVersion: describeVersion(response.SchemaVersion),
 	}}, nil
+}
+
+// invalidSection says all that is wrong with a section.
+func invalidSection(name string, err error) error {
+	if errors.Is(err, settings.ErrUnknownSection) {
+		return badInput("section", "There is no configuration section %s", name)
+	}
+	why := err.Error()
+	if invalid, ok := errors.AsType[*settings.InvalidError](err); ok {
+		var all []string
+		for _, f := range invalid.Faults {
+			all = append(all, f.String())
+		}
+		why = strings.Join(all, "; ")
+	}
+	return badInput("config", "Configuration of %s is not valid: %s", name, why)
 }
 
 func reason(err error) string {

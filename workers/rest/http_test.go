@@ -3,7 +3,7 @@ package rest_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
+	"io"
 	"strings"
 	"testing"
 
@@ -223,7 +223,7 @@ type endless struct{ left int }
 
 func (e *endless) Read(p []byte) (int, error) {
 	if e.left == 0 {
-		return 0, http.ErrBodyReadAfterClose
+		return 0, io.EOF
 	}
 	n := min(len(p), e.left)
 	for i := range n {

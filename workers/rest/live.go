@@ -13,8 +13,8 @@ import (
 // sectionREST is the section of the configuration that this worker follows.
 const sectionREST = "corda.rest"
 
-// settings are what the section corda.rest says, with Corda 5.0's defaults.
-type settings struct {
+// restSettings are what the section corda.rest says, with Corda 5.0's defaults.
+type restSettings struct {
 	maxContentLength int64         // bytes of a request
 	timeout          time.Duration // of a call to another worker
 	title            string        // of the served contract; empty: as it stands there
@@ -22,12 +22,12 @@ type settings struct {
 	allowedOrigins   []string // web origins beside this machine's
 }
 
-func defaultSettings() settings {
-	return settings{maxContentLength: 200_000_000, timeout: 12 * time.Second}
+func defaultSettings() restSettings {
+	return restSettings{maxContentLength: 200_000_000, timeout: 12 * time.Second}
 }
 
 // liveSettings are the settings of this moment.
-type liveSettings struct{ current atomic.Pointer[settings] }
+type liveSettings struct{ current atomic.Pointer[restSettings] }
 
 func newLiveSettings() *liveSettings {
 	l := &liveSettings{}
@@ -35,7 +35,7 @@ func newLiveSettings() *liveSettings {
 	return l
 }
 
-func (l *liveSettings) get() settings { return *l.current.Load() }
+func (l *liveSettings) get() restSettings { return *l.current.Load() }
 
 // follow takes over each change of the section, without a restart. It must be called before the topic is read. What cannot
 // be read leaves the settings as they were: the section has been checked against its schema before it came here.
@@ -53,7 +53,7 @@ func (l *liveSettings) follow(sections *bus.Compacted[record.Configuration]) {
 	})
 }
 
-func readSettings(value json.RawMessage) (settings, error) {
+func readSettings(value json.RawMessage) (restSettings, error) {
 	s := defaultSettings()
 	var section struct {
 		MaxContentLength *int64 `json:"maxContentLength"`
