@@ -103,7 +103,7 @@ func CheckIdent(name string) error {
 func QuoteIdent(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // quoteLiteral quotes a text for the few statements that take no parameters (DDL). It holds with any setting of
-// standard_conforming_strings, as texts with a backslash are written as E''.
+// standard_conforming_strings, as texts with a backslash are written as E”.
 func quoteLiteral(s string) string {
 	quoted := "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", "''") + "'"
 	if strings.Contains(s, `\`) {
