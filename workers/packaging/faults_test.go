@@ -3,8 +3,8 @@ package packaging_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -317,10 +317,4 @@ func (b *brokenDisk) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // noise is text that does not compress well.
-func noise(n int) string {
-	var b strings.Builder
-	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, "%x\n", sha256.Sum256([]byte{byte(i), byte(i >> 8), byte(i >> 16)}))
-	}
-	return b.String()
-}
+func noise(n int) string { return hex.EncodeToString(random(n / 2)) }

@@ -118,7 +118,7 @@ func (a *Archive) admit(e *Entry) error {
 // Open gives the expanded contents of e. Reading past the size that the directory names, a wrong checksum and the
 // limits are errors; io.EOF comes only after size and checksum were found right.
 func (a *Archive) Open(e *Entry) io.Reader {
-	raw := bufio.NewReaderSize(a.Raw(e), 1<<15)
+	raw := bufio.NewReaderSize(a.Raw(e), int(min(e.Compressed, 1<<15)))
 	c := &contents{entry: e, raw: raw, src: raw, meter: a.meter, crc: crc32.NewIEEE(), left: e.Size}
 	if e.Method == Deflate {
 		c.src = flate.NewReader(raw) // takes single bytes from raw, so nothing behind the last block is swallowed
