@@ -7,13 +7,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cordage-sandbox/cordage/sandbox/client"
-	"github.com/cordage-sandbox/cordage/workers/bus"
-	"github.com/cordage-sandbox/cordage/workers/clock"
 	"github.com/cordage-sandbox/cordage/workers/ident"
 	"github.com/cordage-sandbox/cordage/workers/record"
 	notary "github.com/cordage-sandbox/cordage/workers/uniqueness/client"
@@ -125,23 +121,11 @@ func identity(n client.VNode) (ident.HoldingIdentity, error) {
 func askNotary(ctx context.Context, broker string, holder ident.HoldingIdentity, batches [][]record.UniquenessCheckRequest,
 	limit time.Duration,
 ) (results [][]record.UniquenessCheckResponse, err error) {
-	// The name is part of the transactional id: two commands at once must not fence each other.
-	b, err := bus.Open(ctx, bus.Config{Brokers: []string{broker}, Node: "notary-check-" + uuid.NewString(), Chance: clock.NewChance(0)})
+	asker, err := notary.Dial(ctx, []string{broker}, notary.Options{Timeout: limit})
 	if err != nil {
-		return nil, fmt.Errorf("connect to the bus: %w", err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	publisher, err := b.NewPublisher(ctx, "requests")
-	if err != nil {
-		return nil, fmt.Errorf("connect to the bus: %w", err)
-	}
-	defer func() { err = errors.Join(err, publisher.Close()) }()
-	listen := func(topic string, heard func(bus.Record)) notary.Listener { return b.Tail(topic, heard) }
-	asker := notary.New(publisher, listen, notary.Options{Timeout: limit})
-	listening, stop := context.WithCancel(ctx)
-	var g errgroup.Group
-	g.Go(func() error { return asker.Run(listening, func() {}) })
-	defer func() { stop(); err = errors.Join(err, g.Wait()) }()
+	defer func() { err = errors.Join(err, asker.Close()) }()
 	for i, batch := range batches {
 		answers, err := asker.Check(ctx, holder, batch)
 		if err != nil {

@@ -9,11 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/client"
-	"github.com/cordage-sandbox/cordage/workers/bus"
 	"github.com/cordage-sandbox/cordage/workers/clock"
 	notary "github.com/cordage-sandbox/cordage/workers/uniqueness/client"
 )
@@ -23,8 +20,7 @@ type Cluster struct {
 	supervisor  *client.Client
 	rest        *client.REST
 	credentials sandbox.Credentials
-	notary      *notary.Client
-	close       func() error
+	notary      *notary.Dialled
 
 	// As they were, to be put back.
 	clock    clock.Setting
@@ -47,42 +43,15 @@ func Open(ctx context.Context, supervisor *client.Client) (*Cluster, error) {
 	if c.replicas, err = c.count(ctx); err != nil {
 		return nil, err
 	}
-	if c.notary, c.close, err = openNotary(ctx, c.credentials.Kafka); err != nil {
-		return nil, fmt.Errorf("attach to the sandbox's bus: %w", err)
+	if c.notary, err = notary.Dial(ctx, []string{c.credentials.Kafka}, notary.Options{}); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
 
-// openNotary starts a client of the uniqueness checker; close ends it.
-func openNotary(ctx context.Context, broker string) (_ *notary.Client, closeAll func() error, err error) {
-	b, err := bus.Open(ctx, bus.Config{Brokers: []string{broker}, Node: "scenario", Chance: clock.NewChance(0)})
-	if err != nil {
-		return nil, nil, err
-	}
-	publisher, err := b.NewPublisher(ctx, "notary")
-	if err != nil {
-		return nil, nil, errors.Join(err, b.Close())
-	}
-	n := notary.New(publisher, func(topic string, heard func(bus.Record)) notary.Listener { return b.Tail(topic, heard) }, notary.Options{})
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var g errgroup.Group
-	ready := make(chan struct{})
-	g.Go(func() error { return n.Run(running, func() { close(ready) }) })
-	closeAll = func() error {
-		cancel()
-		return errors.Join(g.Wait(), publisher.Close(), b.Close())
-	}
-	select {
-	case <-ready:
-		return n, closeAll, nil
-	case <-ctx.Done():
-		return nil, nil, errors.Join(ctx.Err(), closeAll())
-	}
-}
-
 // Close puts the sandbox's clock and numbers of replicas back, and detaches.
 func (c *Cluster) Close(ctx context.Context) error {
-	return errors.Join(c.restoreClock(ctx), c.restoreReplicas(ctx), c.close())
+	return errors.Join(c.restoreClock(ctx), c.restoreReplicas(ctx), c.notary.Close())
 }
 
 func (c *Cluster) restoreClock(ctx context.Context) error {

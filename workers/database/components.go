@@ -103,7 +103,7 @@ func reconcile[V any](r *resources, c reconciler[V]) role.Component {
 // configuration: the sections of the configuration, and who changes them.
 func (r *resources) configuration(m maps, configured gate) []role.Component {
 	tel := r.env.Telemetry
-	c := &configuration{config: r.config, publisher: r.publisher, clock: r.env.Clock, log: tel.Log}
+	c := &configuration{config: r.config, secrets: r.secrets, publisher: r.publisher, clock: r.env.Clock, log: tel.Log}
 	responder := bus.NewResponder(r.bus, record.TopicConfigManagement, "config.management-responder", c.handle)
 	topic := reconcile(r, reconciler[record.Configuration]{topic: record.TopicConfig, published: m.sections, entries: c.entries,
 		interval: r.every(m, func(s settings.Reconciliation) time.Duration { return s.Config })})

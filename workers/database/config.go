@@ -13,6 +13,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/workers/bus"
 	"github.com/cordage-sandbox/cordage/workers/clock"
+	"github.com/cordage-sandbox/cordage/workers/keys"
 	"github.com/cordage-sandbox/cordage/workers/record"
 	"github.com/cordage-sandbox/cordage/workers/settings"
 	"github.com/cordage-sandbox/cordage/workers/store"
@@ -22,6 +23,7 @@ import (
 // sections, as in Corda 5.0.
 type configuration struct {
 	config    *pgxpool.Pool
+	secrets   *keys.Secrets
 	publisher *bus.Publisher
 	clock     *clock.Clock
 	log       *slog.Logger
@@ -46,6 +48,9 @@ func (c *configuration) handle(ctx context.Context, q record.ConfigurationManage
 	if err == nil {
 		err = settings.Validate(q.Section, q.Config)
 	}
+	if err == nil {
+		err = c.checkSecrets(value)
+	}
 	if err != nil {
 		return refuse(record.FailureInvalidConfig, err.Error())
 	}
@@ -66,6 +71,34 @@ func (c *configuration) handle(ctx context.Context, q record.ConfigurationManage
 		return answer, fmt.Errorf("configuration section %s is stored as version %d and will be published later: %w", q.Section, answer.Version, err)
 	}
 	return answer, nil
+}
+
+// checkSecrets refuses secrets that no worker could decrypt: the section would be stored, and a worker that starts later
+// could not use it. Corda 5.0 stores them.
+func (c *configuration) checkSecrets(value json.RawMessage) error {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(value, &object); err == nil {
+		if _, secret := object["configSecret"]; secret {
+			_, err := c.secrets.Reveal(value)
+			return err
+		}
+		for key, inner := range object {
+			if err := c.checkSecrets(inner); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+		}
+		return nil
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(value, &list); err != nil {
+		return nil //nolint:nilerr // neither object nor list: it holds no secret
+	}
+	for i, inner := range list {
+		if err := c.checkSecrets(inner); err != nil {
+			return fmt.Errorf("%d: %w", i, err)
+		}
+	}
+	return nil
 }
 
 // maxSectionText bounds a section's text, in characters.

@@ -282,5 +282,5 @@ func (u *uploads) persist(ctx context.Context, up *upload, cpi *packaging.CPI) (
 
 func duplicateCPI(cpi *packaging.CPI) error {
 	return &uploadError{record.FailureDuplicateCPI,
-		fmt.Errorf("CPI %s, version %s, signed by %s, exists already", cpi.ID.Name, cpi.ID.Version, cpi.ID.SignerSummaryHash)}
+		fmt.Errorf("CPI %s, version %s, signed by %s, already exists", cpi.ID.Name, cpi.ID.Version, cpi.ID.SignerSummaryHash)}
 }

@@ -196,7 +196,7 @@ func (c *creator) find(ctx context.Context, conn *pgx.Conn, p *plan) (exists boo
 	case !made:
 		return false, nil
 	case cpi != p.cpi:
-		return false, invalid("virtual node %s (%s) exists already, with CPI %s %s", p.hash, x500, cpi.Name, cpi.Version)
+		return false, invalid("virtual node %s (%s) already exists, with CPI %s %s", p.hash, x500, cpi.Name, cpi.Version)
 	}
 	return true, nil
 }

@@ -97,7 +97,7 @@ func TestCreation(t *testing.T) {
 		if s.State != record.OperationValidationFailed {
 			t.Errorf("ended as %s, want it refused", s.State)
 		}
-		contains(t, "the reason", reason(s), "exists already")
+		contains(t, "the reason", reason(s), "already exists")
 	})
 	t.Run("a collision of short hashes is refused", func(t *testing.T) {
 		identity := node(t, p.GroupID, 100)

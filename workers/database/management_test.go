@@ -65,13 +65,17 @@ func TestConfiguration(t *testing.T) {
 		t.Fatalf("an old version is answered with %+v, want it refused", a)
 	}
 	contains(t, "the refusal", a.Failure.Message, "version 1")
-	for _, bad := range []string{`{"vnodeInfoIntervalMs":1}`, `{`, `[]`, ``} {
+	for _, bad := range []string{`{"vnodeInfoIntervalMs":1}`, `{`, `[]`} {
 		if a := put("corda.reconciliation", bad, 1); a.Failure == nil || a.Failure.Type != record.FailureInvalidConfig {
 			t.Errorf("%q is answered with %+v, want it refused", bad, a)
 		}
 	}
 	if a := put("corda.unknown", `{}`, -1); a.Failure == nil || a.Failure.Type != record.FailureInvalidConfig {
 		t.Errorf("an unknown section is answered with %+v, want it refused", a)
+	}
+	const undecryptable = `{"hsm":{"defaultWrappingKey":"a","wrappingKeys":[{"alias":"a","salt":"s","passphrase":{"configSecret":{"encryptedSecret":"AAAA"}}}]}}`
+	if a := put("corda.crypto", undecryptable, 0); a.Failure == nil || a.Failure.Type != record.FailureInvalidConfig {
+		t.Errorf("a secret that cannot be decrypted is answered with %+v, want it refused", a)
 	}
 	var audits int
 	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM config.config_audit WHERE section = 'corda.reconciliation' AND config_version = 1`).Scan(&audits); err != nil || audits != 1 {

@@ -29,6 +29,12 @@ func newNode(tb testing.TB) *pgxpool.Pool {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(pool.Close)
+	migrate(tb, pool)
+	return pool
+}
+
+func migrate(tb testing.TB, pool *pgxpool.Pool) {
+	tb.Helper()
 	files, err := filepath.Glob("../../store/migrations/uniqueness/*.sql")
 	if err != nil || len(files) == 0 {
 		tb.Fatalf("migrations of the uniqueness schema: %v, %v", files, err)
@@ -42,7 +48,6 @@ func newNode(tb testing.TB) *pgxpool.Pool {
 			tb.Fatalf("%s: %v", file, err)
 		}
 	}
-	return pool
 }
 
 func newTxID() string {
