@@ -91,7 +91,8 @@ func (b *Bus) Close() error {
 
 func (b *Bus) topic(name string) string { return b.c.TopicPrefix + name }
 
-// CreateTopics makes the topics that do not exist, in one request, and leaves those that do as they are.
+// CreateTopics makes the topics that do not exist, in one request, and leaves those that do as they are. partitions is the
+// number for each topic that is not single.
 func CreateTopics(ctx context.Context, c Config, topics []record.Topic, partitions int, replication int16) error {
 	switch {
 	case len(c.Brokers) == 0:
@@ -106,7 +107,11 @@ func CreateTopics(ctx context.Context, c Config, topics []record.Topic, partitio
 	defer k.Close()
 	list := make([]wire.NewTopic, 0, len(topics))
 	for _, t := range topics {
-		list = append(list, wire.NewTopic{Name: c.TopicPrefix + t.Name, Settings: t.Settings()})
+		n := wire.NewTopic{Name: c.TopicPrefix + t.Name, Partitions: int32(partitions), Settings: t.Settings()} //nolint:gosec // bounded above
+		if t.Single {
+			n.Partitions = 1
+		}
+		list = append(list, n)
 	}
-	return k.CreateTopics(ctx, slices.Clip(list), int32(partitions), replication) //nolint:gosec // bounded above
+	return k.CreateTopics(ctx, slices.Clip(list), replication)
 }

@@ -39,6 +39,7 @@ func Reply(topic string) string { return topic + ".resp" }
 type Topic struct {
 	Name      string
 	Compacted bool
+	Single    bool // has one partition, whatever number is asked for: its partitions are not shared out among workers
 }
 
 // compacted and plain are the topics of Corda 5.0's definition files, and Cordage's own.
@@ -68,6 +69,13 @@ var ( //nolint:gochecknoglobals // a table of constants
 		// Dead letters of the durable subscriptions. 5.0 sends to T.dlq without making the topic.
 		TopicVirtualNodeAsyncRequest + ".dlq", TopicCPIUpload + ".dlq", TopicUniquenessCheck + ".dlq",
 	}
+	// shared are the topics that groups of workers consume, so that their partitions bound how many share the work. All
+	// others are read whole by everybody, or by nobody before their worker type is there. With one partition each they cost the
+	// broker a third of its start and of every later one: it makes two files durable for each partition.
+	shared = []string{
+		TopicVirtualNodeAsyncRequest, TopicCPIUpload, TopicUniquenessCheck, TopicFlowEvent, TopicConfigManagement,
+		TopicPermissionManagement, TopicVirtualNodeManagement, TopicCertificates, TopicCryptoRPC, TopicHSMRegistration,
+	}
 	requests = []string{
 		TopicConfigManagement, TopicPermissionManagement, TopicVirtualNodeManagement, TopicCertificates, TopicCryptoRPC,
 		TopicHSMRegistration, "membership.rpc.ops", "membership.db.rpc.ops", "gateway.revocation.request",
@@ -78,13 +86,13 @@ var ( //nolint:gochecknoglobals // a table of constants
 func Topics() []Topic {
 	var all []Topic
 	for _, name := range compacted {
-		all = append(all, Topic{name, true})
+		all = append(all, Topic{Name: name, Compacted: true, Single: true})
 	}
 	for _, name := range plain {
-		all = append(all, Topic{name, false})
+		all = append(all, Topic{Name: name, Single: !slices.Contains(shared, name)})
 	}
 	for _, name := range requests {
-		all = append(all, Topic{name, false}, Topic{Reply(name), false})
+		all = append(all, Topic{Name: name, Single: !slices.Contains(shared, name)}, Topic{Name: Reply(name), Single: true})
 	}
 	slices.SortFunc(all, func(a, b Topic) int {
 		if a.Name < b.Name {

@@ -38,3 +38,22 @@ func TestKeyHasMembersInOrder(t *testing.T) {
 		t.Errorf("TypeOf(*CPIMetadata) = %q", got)
 	}
 }
+
+// TestSharedTopics keeps the number of partitions small, which the time of every start depends on, without taking the
+// topics that work is shared out over.
+func TestSharedTopics(t *testing.T) {
+	t.Parallel()
+	several := 0
+	for _, topic := range record.Topics() {
+		if topic.Single {
+			continue
+		}
+		several++
+		if topic.Compacted {
+			t.Errorf("%s is read whole by everybody, and yet can have several partitions", topic.Name)
+		}
+	}
+	if several != 10 {
+		t.Errorf("%d topics can have several partitions, want 10", several)
+	}
+}

@@ -11,19 +11,20 @@ import (
 
 // NewTopic is a topic to be made.
 type NewTopic struct {
-	Name     string
-	Settings map[string]string
+	Name       string
+	Partitions int32
+	Settings   map[string]string
 }
 
 // CreateTopics makes topics in one request, and waits until all have leaders. Topics that exist are left as they are.
-func (k *Cluster) CreateTopics(ctx context.Context, topics []NewTopic, partitions int32, replication int16) error {
+func (k *Cluster) CreateTopics(ctx context.Context, topics []NewTopic, replication int16) error {
 	details := map[string]*sarama.TopicDetail{}
 	for _, t := range topics {
 		entries := map[string]*string{}
 		for name, value := range t.Settings {
 			entries[name] = &value
 		}
-		details[t.Name] = &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: replication, ConfigEntries: entries}
+		details[t.Name] = &sarama.TopicDetail{NumPartitions: t.Partitions, ReplicationFactor: replication, ConfigEntries: entries}
 	}
 	request := &sarama.CreateTopicsRequest{Version: 4, TopicDetails: details, Timeout: 30 * time.Second}
 	err := retry(ctx, fmt.Sprintf("create %d topics", len(topics)), func() error {
