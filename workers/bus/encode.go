@@ -43,7 +43,7 @@ func (b *Bus) encode(ctx context.Context, client string, msgs []Message) ([]wire
 			return nil, err
 		}
 		out := wire.Out{
-			Topic: b.topic(m.Topic), Partition: wire.PartitionFor([]byte(m.Key), n), Key: []byte(m.Key),
+			Topic: b.topic(m.Topic), Partition: b.k.PartitionFor([]byte(m.Key), n), Key: []byte(m.Key),
 			Headers: make([]wire.Header, 0, 2+len(own)+len(m.headers)),
 		}
 		if m.partition != nil {

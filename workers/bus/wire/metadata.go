@@ -100,29 +100,34 @@ const topicPatience = 2 * time.Second
 
 // Partitions is the number of partitions of a topic.
 func (k *Cluster) Partitions(ctx context.Context, topic string) (int32, error) {
+	n, version := k.meta.partitions(topic)
+	if n > 0 {
+		return n, nil
+	}
 	patience, cancel := context.WithTimeout(ctx, topicPatience)
 	defer cancel()
 	for wait := newBackoff(20*time.Millisecond, 200*time.Millisecond); ; {
-		k.meta.mu.RLock()
-		n, version := int32(len(k.meta.topics[topic])), k.meta.version //nolint:gosec // Kafka counts them in 32 bits
-		k.meta.mu.RUnlock()
-		if n > 0 {
-			return n, nil
-		}
-		if err := k.refresh(patience, version); ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		} else if err == nil {
-			k.meta.mu.RLock()
-			n = int32(len(k.meta.topics[topic])) //nolint:gosec // see above
-			k.meta.mu.RUnlock()
-			if n > 0 {
+		// An error counts as nothing: a broker that cannot be reached now may come back within the topic's time.
+		if err := k.refresh(patience, version); err == nil {
+			if n, version = k.meta.partitions(topic); n > 0 {
 				return n, nil
 			}
 		}
 		if !wait.sleep(patience) {
-			return 0, &NoTopicError{topic}
+			break
 		}
 	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	return 0, &NoTopicError{topic}
+}
+
+// partitions is their number, 0 for a topic that is not known, and the version of the metadata that says so.
+func (m *metadata) partitions(topic string) (n int32, version int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return int32(len(m.topics[topic])), m.version //nolint:gosec // Kafka counts them in 32 bits
 }
 
 // leader is the leader of a partition, if it has one, and the version of the metadata that says so.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/IBM/sarama"
+	"golang.org/x/sync/errgroup"
 )
 
 // Offset is how far a member of a group has come in a partition.
@@ -42,19 +43,24 @@ func (p *Producer) Transact(ctx context.Context, outs []Out, offset *Offset) err
 	return nil
 }
 
-// fill writes everything into the transaction.
+// fill writes everything into the transaction. Records and offset go to different partitions, at the same time.
 func (p *Producer) fill(ctx context.Context, outs []Out, offset *Offset) error {
-	if len(outs) > 0 {
-		if err := p.addPartitions(ctx, outs); err != nil {
-			return err
-		}
-		if err := p.produce(ctx, outs); err != nil {
-			return err
-		}
+	if len(outs) == 0 {
+		return p.fillOffset(ctx, offset)
+	}
+	if err := p.addPartitions(ctx, outs); err != nil {
+		return err
 	}
 	if offset == nil {
-		return nil
+		return p.produce(ctx, outs)
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.produce(ctx, outs) })
+	g.Go(func() error { return p.fillOffset(ctx, offset) })
+	return g.Wait()
+}
+
+func (p *Producer) fillOffset(ctx context.Context, offset *Offset) error {
 	if err := p.addOffsets(ctx, offset.Member.Group); err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ type Cluster struct {
 	meta  *metadata
 	pool  *pool
 	fetch *fetchers
+	// partitioner has no state for records that have keys, and making one costs more than to hash a thousand keys.
+	partitioner sarama.Partitioner
 }
 
 const (
@@ -56,7 +58,7 @@ func Open(ctx context.Context, c Config) (*Cluster, error) {
 	conf.Net.ReadTimeout = readTimeout
 	conf.Net.WriteTimeout = readTimeout
 	conf.Net.MaxOpenRequests = 1
-	k := &Cluster{seeds: c.Brokers, log: c.Log, conf: conf}
+	k := &Cluster{seeds: c.Brokers, log: c.Log, conf: conf, partitioner: sarama.NewMurmur2Partitioner("")}
 	k.pool = newPool(conf)
 	k.meta = newMetadata()
 	k.fetch = newFetchers(k)
@@ -102,9 +104,9 @@ type Record struct {
 	Time    time.Time
 }
 
-// PartitionFor is the partition of a key among n, as Kafka's Java client chooses it.
-func PartitionFor(key []byte, n int32) int32 {
-	p, err := sarama.NewMurmur2Partitioner("").Partition(&sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}, n)
+// PartitionFor is the partition of a key among n, as Kafka's Java client chooses it (murmur2).
+func (k *Cluster) PartitionFor(key []byte, n int32) int32 {
+	p, err := k.partitioner.Partition(&sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}, n)
 	if err != nil { // only an encoder can fail, and this one cannot
 		panic(err)
 	}
