@@ -130,7 +130,7 @@ func run(ctx context.Context, boot role.Boot, stderr io.Writer, reload func(cont
 		return err
 	}
 	start := time.Now()
-	ready := func() { tel.Log.Info("the worker is ready", "took", time.Since(start)) }
+	ready := func() { tel.Log.Info("the worker is ready", "took", time.Since(start).Round(time.Millisecond).String()) }
 	tel.Log.Info("the worker starts", "monitor", boot.Monitor)
 	if err := role.RunAll(ctx, tel.Status, ready, components(env, w)...); err != nil {
 		tel.Log.Error("the worker failed", "error", err)

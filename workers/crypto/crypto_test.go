@@ -135,8 +135,8 @@ func TestClusterTenants(t *testing.T) {
 		}
 	}
 	var pairs, tenants int
-	err = k.db.QueryRow(t.Context(), `SELECT count(*), count(DISTINCT tenant_id) FROM crypto.crypto_hsm_category_association JOIN crypto.crypto_hsm_association a
-		ON a.id = hsm_association_id AND a.hsm_id = 'SOFT' WHERE deprecated_at = 0 AND tenant_id IN ('p2p', 'rest')`).Scan(&pairs, &tenants)
+	err = k.db.QueryRow(t.Context(), `SELECT count(*), count(DISTINCT a.tenant_id) FROM crypto.crypto_hsm_category_association JOIN crypto.crypto_hsm_association a
+		ON a.id = hsm_association_id AND a.hsm_id = 'SOFT' WHERE deprecated_at = 0 AND a.tenant_id IN ('p2p', 'rest')`).Scan(&pairs, &tenants)
 	if err == nil && (pairs != 16 || tenants != 2) {
 		err = fmt.Errorf("%d categories of %d tenants are associated, want 16 of 2", pairs, tenants)
 	}

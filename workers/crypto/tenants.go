@@ -73,7 +73,7 @@ func (t *tenants) runCluster(ctx context.Context, ready func()) error {
 				return nil
 			}
 			if ctx.Err() == nil {
-				t.log.WarnContext(ctx, "the cluster's wrapping keys cannot be made yet", "error", err, "again", wait)
+				t.log.WarnContext(ctx, "the cluster's wrapping keys cannot be made yet", "error", err, "again", wait.String())
 			}
 			if !pause(ctx, wait) {
 				return nil

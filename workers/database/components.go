@@ -188,8 +188,8 @@ func (r *resources) nodes(m maps, configured gate) []role.Component {
 
 // wakeWhenConfigured lets a change of the intervals take effect at once.
 func (r *resources) wakeWhenConfigured(sections *bus.Compacted[record.Configuration]) {
-	sections.OnChange(func(_ context.Context, section string, _, _ *record.Configuration) {
-		if section == settings.SectionReconciliation {
+	sections.OnChange(func(_ context.Context, section string, old, _ *record.Configuration) {
+		if section == settings.SectionReconciliation && old != nil {
 			for _, wake := range r.wakes {
 				wakeUp(wake)
 			}

@@ -59,7 +59,7 @@ func (p *cpkPublisher) Run(ctx context.Context, ready func()) error {
 				return nil
 			}
 			p.status.Down(err.Error())
-			p.log.WarnContext(ctx, "CPKs are not published yet", "error", err, "again", retry)
+			p.log.WarnContext(ctx, "CPKs are not published yet", "error", err, "again", retry.String())
 			wait, retry = retry, min(2*retry, reconcileRetryLast)
 		} else {
 			p.status.Up()

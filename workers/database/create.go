@@ -337,7 +337,7 @@ func (c *creator) ensureWrappingKey(ctx context.Context, hash ident.ShortHash) {
 		case <-limited.Done():
 			timer.Stop()
 			c.log.WarnContext(ctx, "no crypto worker made the virtual node's wrapping key in time; it will be made later",
-				"virtualNode", hash, "limit", wrappingKeyLimit, "error", err)
+				"virtualNode", hash, "limit", wrappingKeyLimit.String(), "error", err)
 			return
 		}
 	}

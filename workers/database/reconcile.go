@@ -65,7 +65,7 @@ func (r *reconciler[V]) Run(ctx context.Context, ready func()) error {
 				return nil
 			}
 			r.status.Down(err.Error())
-			r.log.WarnContext(ctx, "reconciliation failed; it is tried again", "reconciler", r.name, "error", err, "after", retry)
+			r.log.WarnContext(ctx, "reconciliation failed; it is tried again", "reconciler", r.name, "error", err, "again", retry.String())
 			wait, retry = retry, min(2*retry, reconcileRetryLast)
 		} else {
 			ready()

@@ -196,7 +196,7 @@ func untilDatabase(ctx context.Context, log *slog.Logger, what string, fn func()
 		if err == nil || ctx.Err() != nil || !store.IsTransient(err) {
 			return err
 		}
-		log.WarnContext(ctx, "waiting for the database", "to", what, "error", err, "again", wait)
+		log.WarnContext(ctx, "waiting for the database", "to", what, "error", err, "again", wait.String())
 		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}

@@ -99,7 +99,7 @@ func (v *virtualNodes) one(ctx context.Context, r bus.Record) ([]bus.Message, er
 		span.RecordError(err)
 		span.SetStatus(codes.Error, string(state))
 	}
-	v.log.InfoContext(ctx, "virtual node creation ended", "virtualNode", q.RequestID, "state", state, "took", time.Since(start), "error", err)
+	v.log.InfoContext(ctx, "virtual node creation ended", "virtualNode", q.RequestID, "state", state, "took", time.Since(start).Round(time.Millisecond).String(), "error", err)
 	return nil, v.publishStatus(ctx, q, state, refused)
 }
 
@@ -154,7 +154,7 @@ func (v *virtualNodes) attempts(ctx context.Context, key string, q record.Virtua
 			}
 			attempt++
 		}
-		v.log.WarnContext(ctx, "virtual node creation is tried again", "virtualNode", q.RequestID, "attempt", attempt, "after", wait, "error", err)
+		v.log.WarnContext(ctx, "virtual node creation is tried again", "virtualNode", q.RequestID, "attempt", attempt, "after", wait.String(), "error", err)
 		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}

@@ -107,7 +107,7 @@ func (r *resources) connect(ctx context.Context) (err error) {
 			return nil
 		}
 		mark.Down(err.Error())
-		log.WarnContext(ctx, "waiting for the config database", "error", err, "again", wait)
+		log.WarnContext(ctx, "waiting for the config database", "error", err, "again", wait.String())
 		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
