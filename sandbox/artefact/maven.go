@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"text/template"
@@ -27,7 +28,18 @@ type mavenRun struct {
 
 const mavenAdvice = "install Maven 3.6.3 or later (Debian, Ubuntu: apt-get install maven; macOS: brew install maven)"
 
+// do runs mvn to its end. mvn ends with this process, however that ends.
 func (r mavenRun) do(ctx context.Context) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // mvn is told of the end of the thread that started it
+		defer runtime.UnlockOSThread()
+		done <- r.run(ctx)
+	}()
+	return <-done
+}
+
+func (r mavenRun) run(ctx context.Context) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return &MissingToolError{Tool: "mvn", Reason: "Maven is not on the PATH; it is needed once, to fetch " + r.set.String(), Advice: mavenAdvice}
@@ -46,6 +58,7 @@ func (r mavenRun) do(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, mvn, args...)
 	cmd.Dir = r.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // mvn is a script that starts a JVM: end both
+	endWithParent(cmd.SysProcAttr)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 

@@ -76,8 +76,8 @@ func (k Kafka) settings() map[string]string {
 		"num.network.threads":                      "2",
 		"num.io.threads":                           "4",
 		// A broker that was killed may register again only when its session has ended (9 s by default).
-		"broker.heartbeat.interval.ms": "250",
-		"broker.session.timeout.ms":    "1500",
+		"broker.heartbeat.interval.ms": "400",
+		"broker.session.timeout.ms":    "2000",
 	}
 	maps.Copy(s, k.Settings)
 	return s

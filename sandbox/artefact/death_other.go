@@ -1,0 +1,7 @@
+//go:build !linux
+
+package artefact
+
+import "syscall"
+
+func endWithParent(*syscall.SysProcAttr) {}
