@@ -149,7 +149,7 @@ func components(env role.Env, w role.Worker) []role.Component {
 	}
 	set := make(chan struct{})
 	return append(all,
-		role.Component{Name: "clock", Run: func(ctx context.Context, ready func()) error {
+		role.Component{Name: "sandbox clock", Run: func(ctx context.Context, ready func()) error {
 			return followClock(ctx, env, func() { close(set); ready() })
 		}},
 		role.Component{Name: "worker", Run: func(ctx context.Context, ready func()) error {

@@ -1,8 +1,10 @@
 package attach
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -20,7 +22,6 @@ import (
 	"github.com/cordage-sandbox/cordage/sandbox/client"
 	"github.com/cordage-sandbox/cordage/scenarios/run"
 	"github.com/cordage-sandbox/cordage/workers/ident"
-	"github.com/cordage-sandbox/cordage/workers/record"
 	"github.com/cordage-sandbox/cordage/workers/store"
 	notary "github.com/cordage-sandbox/cordage/workers/uniqueness/client"
 )
@@ -64,11 +65,47 @@ func (c *Cluster) REST(ctx context.Context, r run.Request) (run.Response, error)
 	for name := range resp.Header {
 		out.Headers[name] = resp.Header.Get(name)
 	}
-	var parsed any
-	if json.Unmarshal(text, &parsed) == nil {
+	if parsed, err := parse(text); err == nil {
 		out.Body = parsed
 	}
 	return out, nil
+}
+
+// parse reads JSON; whole numbers become int64, so that expressions can count with them.
+func parse(text []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more follows the value")
+	}
+	return numbers(v), nil
+}
+
+func numbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if whole, err := v.Int64(); err == nil {
+			return whole
+		}
+		real, err := v.Float64()
+		if err != nil { // beyond what a double holds
+			return v.String()
+		}
+		return real
+	case []any:
+		for i := range v {
+			v[i] = numbers(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = numbers(v[key])
+		}
+	}
+	return v
 }
 
 // Notary asks the uniqueness checker with one batch.
@@ -95,16 +132,24 @@ func (c *Cluster) Notary(ctx context.Context, virtualNode string, batch []map[st
 	if err != nil {
 		return nil, err
 	}
-	return plain[[]any, []record.UniquenessCheckResponse](responses)
+	return list(responses)
 }
 
-// plain turns a value into what JSON has, so that expectations can be compared with it.
-func plain[T, V any](v V) (out T, err error) {
+// list turns values into what JSON has, so that expectations can be compared with them.
+func list(v any) ([]any, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	return out, json.Unmarshal(text, &out)
+	parsed, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	items, ok := parsed.([]any)
+	if !ok { // null: nothing was found
+		return []any{}, nil
+	}
+	return items, nil
 }
 
 // SQL reads from a logical database, as PostgreSQL's superuser in a read-only transaction.
@@ -136,7 +181,7 @@ func (c *Cluster) SQL(ctx context.Context, database, query string, args []any) (
 	if err != nil {
 		return nil, err
 	}
-	return plain[[]any, []map[string]any](append([]map[string]any{}, found...))
+	return list(found)
 }
 
 // locate finds the schema of a logical database: config, rbac, crypto, or SHORTHASH/vault and so on.
