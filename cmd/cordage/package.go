@@ -148,7 +148,7 @@ func (a *app) built(cmd *cobra.Command, file string, key jarsign.Key) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := inspectPackage(cmd.Context(), src, packaging.VerifyOptions{Level: packaging.Signed, Name: src.Name})
 	if err != nil {
 		return fmt.Errorf("read back what was written: %w", err)

@@ -67,7 +67,7 @@ CPKs need nothing but each other. The CPKs themselves are not changed.`,
 				if err != nil {
 					return err
 				}
-				defer file.Close() //nolint:errcheck // only read
+				defer file.Close()
 				cpks = append(cpks, src)
 			}
 			return f.write(a, cmd, func(ctx context.Context, w io.Writer, o packaging.BuildOptions) error {
@@ -100,7 +100,7 @@ whether their signers are trusted). Without a CPB it is a CPI for an MGM.`,
 				if err != nil {
 					return err
 				}
-				defer file.Close() //nolint:errcheck // only read
+				defer file.Close()
 				src = &s
 			}
 			return f.write(a, cmd, func(ctx context.Context, w io.Writer, o packaging.BuildOptions) error {
@@ -123,7 +123,7 @@ func (a *app) readPolicy(name string) ([]byte, error) {
 		if err != nil {
 			return nil, &usageError{err}
 		}
-		defer f.Close() //nolint:errcheck // only read
+		defer f.Close()
 		in = f
 	}
 	const limit = 4 << 20
@@ -155,7 +155,7 @@ a CPK again changes its file hash: CPKs that name it by that hash no longer find
 			if err != nil {
 				return err
 			}
-			defer file.Close() //nolint:errcheck // only read
+			defer file.Close()
 			opts := f.options()
 			opts.Keep = keep
 			err = writeNew(out, 0o644, func(w io.Writer) error {

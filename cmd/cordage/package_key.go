@@ -171,7 +171,7 @@ func readSecret(name string) ([]byte, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func (a *app) verifyPackage(ctx context.Context, name, kind string, opts packagi
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	info, err := inspectPackage(ctx, src, opts)
 	if err != nil {
 		return packageFault(err, exitChecks)
@@ -95,7 +95,7 @@ its signatures hold is shown.`,
 			if err != nil {
 				return err
 			}
-			defer file.Close() //nolint:errcheck // only read
+			defer file.Close()
 			info, err := inspectAnyway(cmd.Context(), src)
 			if err != nil {
 				return packageFault(err, exitUsage)

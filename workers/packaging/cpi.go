@@ -60,7 +60,7 @@ func (c *CPI) Metadata(version int, at time.Time) record.CPIMetadata {
 // ReadCPI verifies a CPI of size bytes and everything in it, in the order in which Corda does. r must stay readable
 // until the CPI is closed. Memory stays small whatever the size; see [VerifyOptions.TempDir].
 //
-// Errors about the contents are [*Fault]; inside may be an [*ExpiredError] or an [*UntrustedError].
+// Errors about the contents are [*FaultError]; inside may be an [*ExpiredError] or an [*UntrustedError].
 //
 // Source: Corda 5.0, CpiV2Verifier and what it calls; CpiValidatorImpl.
 func ReadCPI(ctx context.Context, r io.ReaderAt, size int64, opts VerifyOptions) (*CPI, error) {

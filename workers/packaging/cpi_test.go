@@ -2,6 +2,7 @@ package packaging_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func TestReadSampleCPI(t *testing.T) {
 	p := build(t, cpi.Spec{Name: "app", Version: "1.2", Members: []string{"O=Alice, L=Leeds, C=GB"}})
 	c, err := read(t, p.Bytes, packaging.VerifyOptions{Trust: p.Trust})
 	if err != nil {
-		t.Fatal(packaging.Explain(err))
+		t.Fatal(explain(err))
 	}
 	if c.ID.Name != "app" || c.ID.Version != "1.2" || c.FileChecksum != p.Checksum || c.GroupID != p.GroupID || len(c.CPKs) != 2 || len(c.Warnings) != 0 {
 		t.Errorf("read id %+v, checksum %s, group %s, %d CPKs, warnings %q", c.ID, c.FileChecksum, c.GroupID, len(c.CPKs), c.Warnings)
@@ -66,4 +67,16 @@ func TestReadSampleCPI(t *testing.T) {
 			t.Errorf("%s: %d bytes with sum %s, %v; want %d with %s", k.FileName, len(all), packaging.Sum(all), err, k.Size, k.FileChecksum)
 		}
 	}
+}
+
+// explain is an error with its way out, as a refusal tells it.
+func explain(err error) string {
+	text := err.Error()
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		text += "; " + h.Hint()
+	}
+	return text
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +129,7 @@ func (p *cpkParts) into(c *CPK) (err error) {
 		return err
 	}
 	c.ExternalChannels, c.ChangeLogs = p.channels, p.logs.found
-	c.Warnings = append(c.jar.Warnings, p.logs.warnings...)
+	c.Warnings = slices.Concat(c.jar.Warnings, p.logs.warnings)
 	c.Signers = c.jar.Signers
 	seen := map[string]bool{}
 	var leaves []*x509.Certificate

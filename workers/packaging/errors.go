@@ -10,8 +10,8 @@ import (
 
 // Names for callers, so that they need to know this package only.
 type (
-	// Fault is every error about the contents of a package; other errors are of reading it.
-	Fault = fault.Fault
+	// FaultError is every error about the contents of a package; other errors are of reading it.
+	FaultError = fault.Error
 	// Kind is the class by which Corda reports a fault.
 	Kind = fault.Kind
 	// ExpiredError is inside a fault when a code-signing certificate has expired.
@@ -27,7 +27,7 @@ func KindOf(err error) Kind { return fault.KindOf(err) }
 
 // zipFault makes errors of the archive faults; others are left alone.
 func zipFault(err error) error {
-	if _, ok := err.(*fault.Fault); ok || err == nil {
+	if err == nil || fault.KindOf(err) != "" {
 		return err
 	}
 	limit, tooMuch := errors.AsType[*archive.LimitError](err)
@@ -41,16 +41,4 @@ func zipFault(err error) error {
 		return fault.Because(fault.Zip, err, "")
 	}
 	return err
-}
-
-// Explain is the text of an error with the way out, if one is known: what a refusal tells people.
-func Explain(err error) string {
-	text := err.Error()
-	if h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok && h.Hint() != "" {
-		text += " (" + h.Hint() + ")"
-	}
-	return text
 }

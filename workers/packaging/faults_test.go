@@ -269,8 +269,8 @@ func TestReadCPIExpired(t *testing.T) {
 		t.Fatalf("got %v, want an ExpiredError inside", err)
 	}
 	for _, want := range []string{"CN=Cordage Code Signer", "2026-06-02", "2026-11-25T12:00:00Z", "cordage clock set 2026-05-01T00:00:00Z", "cordage.packaging", `"expiredCodeSigners":"accept"`} {
-		if !strings.Contains(packaging.Explain(err), want) {
-			t.Errorf("the refusal does not say %q: %s", want, packaging.Explain(err))
+		if !strings.Contains(explain(err), want) {
+			t.Errorf("the refusal does not say %q: %s", want, explain(err))
 		}
 	}
 	c, err := read(t, p.Bytes, packaging.VerifyOptions{Trust: p.Trust, ExpiredCodeSigners: packaging.Accept})

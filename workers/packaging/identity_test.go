@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,7 +74,7 @@ func TestSignerSummaryHashNames(t *testing.T) {
 	if sum(base, "1") == sum(other, "1") {
 		t.Error("the locality does not count")
 	}
-	two := append(signer(t, cert.Options{Name: base}).Chain, signer(t, cert.Options{Name: other}).Chain...)
+	two := slices.Concat(signer(t, cert.Options{Name: base}).Chain, signer(t, cert.Options{Name: other}).Chain)
 	ab, _ := packaging.SignerSummaryHash(two)
 	ba, _ := packaging.SignerSummaryHash([]*x509.Certificate{two[1], two[0]})
 	if ab != ba {

@@ -37,7 +37,7 @@ func TestReadR3Notary(t *testing.T) {
 	p := notary(t)
 	c, err := read(t, p.Bytes, packaging.VerifyOptions{Trust: p.Trust, At: before})
 	if err != nil {
-		t.Fatal(packaging.Explain(err))
+		t.Fatal(explain(err))
 	}
 	if len(c.CPKs) != 3 || len(c.Warnings) != 0 {
 		t.Fatalf("%d CPKs, warnings %q", len(c.CPKs), c.Warnings)
@@ -75,7 +75,7 @@ func TestReadR3NotaryToday(t *testing.T) {
 	if !ok || !expired.NotAfter.Equal(time.Date(2026, 6, 2, 23, 59, 59, 0, time.UTC)) || !expired.At.Equal(today) {
 		t.Fatalf("got %v, want an ExpiredError", err)
 	}
-	text := packaging.Explain(err)
+	text := explain(err)
 	for _, want := range []string{
 		"app.cpi/notary.cpb/notary-plugin-common-5.0.0.0.jar", "CN=R3 Ltd, O=R3 Ltd, L=London, C=GB expired on 2026-06-02T23:59:59Z",
 		"the clock stands at 2026-11-25T12:00:00Z", "cordage clock set 2026-05-01T00:00:00Z", `cordage.packaging set {"expiredCodeSigners":"accept"}`,

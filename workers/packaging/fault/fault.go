@@ -49,8 +49,8 @@ func (k Kind) ClassName() string {
 	}
 }
 
-// Fault says what is wrong with a package.
-type Fault struct {
+// Error says what is wrong with a package: a fault.
+type Error struct {
 	Kind  Kind
 	Where string // the file at fault and the files around it, outermost first: "app.cpi/app.cpb/contracts.jar"; may be empty
 	Msg   string // what is wrong, naming the entry, attribute or certificate
@@ -59,19 +59,19 @@ type Fault struct {
 }
 
 // New makes a fault without a place; [At] adds it.
-func New(kind Kind, format string, args ...any) *Fault {
-	return &Fault{Kind: kind, Msg: fmt.Sprintf(format, args...)}
+func New(kind Kind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Msg: fmt.Sprintf(format, args...)}
 }
 
 // Because is New with the error that led to it.
-func Because(kind Kind, cause error, format string, args ...any) *Fault {
+func Because(kind Kind, cause error, format string, args ...any) *Error {
 	f := New(kind, format, args...)
 	f.Cause = cause
 	return f
 }
 
 // Error is "place: what is wrong: why".
-func (f *Fault) Error() string {
+func (f *Error) Error() string {
 	var texts []string
 	for _, text := range []string{f.Where, f.Msg} {
 		if text != "" {
@@ -85,10 +85,10 @@ func (f *Fault) Error() string {
 }
 
 // Unwrap gives the cause.
-func (f *Fault) Unwrap() error { return f.Cause }
+func (f *Error) Unwrap() error { return f.Cause }
 
 // Hint is the way out, or what the cause knows of one.
-func (f *Fault) Hint() string {
+func (f *Error) Hint() string {
 	if f.Way != "" {
 		return f.Way
 	}
@@ -103,7 +103,7 @@ func (f *Fault) Hint() string {
 
 // At puts place in front of where a fault was found. Errors of other types are left as they are.
 func At(place string, err error) error {
-	f, ok := err.(*Fault)
+	f, ok := err.(*Error) //nolint:errorlint // only the outermost: what wraps it must not be lost
 	if !ok || place == "" {
 		return err
 	}
@@ -118,7 +118,7 @@ func At(place string, err error) error {
 
 // KindOf is the kind of the outermost fault in err's chain, or "" if it holds none.
 func KindOf(err error) Kind {
-	if f, ok := errors.AsType[*Fault](err); ok {
+	if f, ok := errors.AsType[*Error](err); ok {
 		return f.Kind
 	}
 	return ""

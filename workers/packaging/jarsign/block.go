@@ -190,7 +190,7 @@ func checkSignature(key any, alg pkix.AlgorithmIdentifier, hash crypto.Hash, sig
 	h.Write(signed)
 	sum := h.Sum(nil)
 	oid := alg.Algorithm
-	ok := false
+	var ok bool
 	switch pub := key.(type) {
 	case *rsa.PublicKey:
 		if pub.N.BitLen() < 1024 {

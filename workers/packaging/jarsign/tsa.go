@@ -73,7 +73,7 @@ func askTSA(ctx context.Context, client *http.Client, url string, signature []by
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // only read
+	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxTimestamp))
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ type Jar struct {
 // every file is signed, all by the same signers; there is one; the signers' certificate paths are valid; each file is
 // in the manifest, and each file of the manifest is there.
 //
-// Errors are [*fault.Fault] with the kind that Corda gives, or those of reading.
+// Errors are [*fault.Error] with the kind that Corda gives, or those of reading.
 //
 // Source: Corda 5.0, JarVerifier; the JDK's JarInputStream and JarVerifier.
 func Verify(ctx context.Context, a *archive.Archive, opts Options) (*Jar, error) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,7 +194,7 @@ func TestVerifyAccepts(t *testing.T) {
 		}
 		return out.Bytes()
 	}
-	both := append(key.Chain[:1:1], second.Chain...)
+	both := slices.Concat(key.Chain, second.Chain)
 	for name, tc := range map[string]struct {
 		jar     []byte
 		trust   []*x509.Certificate
@@ -313,7 +314,7 @@ func TestVerifyPaths(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v, want an error saying %q", err, tc.want)
 			}
-			h, _ := errors.AsType[*fault.Fault](err)
+			h, _ := errors.AsType[*fault.Error](err)
 			if !strings.Contains(h.Hint(), tc.hint) {
 				t.Errorf("the hint is %q, want %q in it", h.Hint(), tc.hint)
 			}

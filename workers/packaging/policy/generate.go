@@ -89,25 +89,6 @@ func write(p *Policy) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// WithMGMInfo puts mgmInfo into the text of a policy, as a worker does when it stores a static group's CPI. Everything
-// else stays; keys come out in alphabetical order.
-func WithMGMInfo(text []byte, info map[string]string) ([]byte, error) {
-	var doc map[string]json.RawMessage
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, invalid(err)
-	}
-	value, err := json.Marshal(info)
-	if err != nil {
-		return nil, fmt.Errorf("write mgmInfo: %w", err)
-	}
-	doc["mgmInfo"] = value
-	out, err := json.Marshal(doc)
-	if err != nil {
-		return nil, fmt.Errorf("write the group policy with mgmInfo: %w", err)
-	}
-	return out, nil
-}
-
 func orText(v, otherwise string) string {
 	if v == "" {
 		return otherwise

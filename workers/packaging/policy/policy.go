@@ -97,41 +97,10 @@ func (p *Policy) ClusterTLSType() string {
 	}
 }
 
-// Template finds the one member template with a name; names are compared as members, not as text.
-func (p *Policy) Template(name ident.Name) (MemberTemplate, error) {
-	if p.Kind != Static {
-		return nil, fmt.Errorf("the group policy of %s does not list members: it is not static", p.GroupID)
-	}
-	var found []MemberTemplate
-	for _, m := range p.ProtocolParameters.StaticNetwork.Members {
-		if n, err := ident.ParseName(m.Name()); err == nil && n == name {
-			found = append(found, m)
-		}
-	}
-	if len(found) != 1 {
-		return nil, fmt.Errorf("the group policy of %s lists %d members with the name %s, not one", p.GroupID, len(found), name)
-	}
-	return found[0], nil
-}
-
-// Parse reads the group policy of a CPI that is uploaded. Errors are [*fault.Fault] and list every fault.
+// Parse reads the group policy of a CPI that is uploaded. Errors are [*fault.Error] and list every fault.
 //
 // Source: Corda 5.0, corda.group.policy.json version 1 and GroupPolicyParser.
 func Parse(text []byte) (*Policy, error) {
-	p, err := parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if p.Kind == Static && p.MGMInfo != nil {
-		return nil, invalid(schema.Faults{"/mgmInfo: a static group has no MGM; its place is filled when the CPI is stored"})
-	}
-	return p, nil
-}
-
-// ParseStored reads a group policy that a worker has stored: a static one then has mgmInfo.
-func ParseStored(text []byte) (*Policy, error) { return parse(text) }
-
-func parse(text []byte) (*Policy, error) {
 	if err := checkVersion(text); err != nil {
 		return nil, err
 	}
@@ -145,6 +114,9 @@ func parse(text []byte) (*Policy, error) {
 	p, err := decode(text)
 	if err != nil {
 		return nil, invalid(err)
+	}
+	if p.Kind == Static && p.MGMInfo != nil {
+		return nil, invalid(schema.Errors{"/mgmInfo: a static group has no MGM; its place is filled when the CPI is stored"})
 	}
 	if faults := p.check(); len(faults) > 0 {
 		return nil, invalid(faults)
@@ -227,20 +199,20 @@ func checkVersion(text []byte) error {
 	}
 	head, err := schema.Keep(text, "fileFormatVersion")
 	if err != nil {
-		return invalid(schema.Faults{"/: an object is needed here"})
+		return invalid(schema.Errors{"/: an object is needed here"})
 	}
 	var version int
 	if err := json.Unmarshal(head["fileFormatVersion"], &version); err != nil {
-		return invalid(schema.Faults{"/fileFormatVersion: a whole number is needed here"})
+		return invalid(schema.Errors{"/fileFormatVersion: a whole number is needed here"})
 	}
 	if version != Version {
-		return invalid(schema.Faults{fmt.Sprintf("/fileFormatVersion: version %d is not known, only %d is", version, Version)})
+		return invalid(schema.Errors{fmt.Sprintf("/fileFormatVersion: version %d is not known, only %d is", version, Version)})
 	}
 	return nil
 }
 
 // check finds what the schema cannot say.
-func (p *Policy) check() (faults schema.Faults) {
+func (p *Policy) check() (faults schema.Errors) {
 	if p.Kind == MGM {
 		return nil
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/cordage-sandbox/cordage/fixtures/cert"
-	"github.com/cordage-sandbox/cordage/workers/ident"
 	"github.com/cordage-sandbox/cordage/workers/packaging/fault"
 	"github.com/cordage-sandbox/cordage/workers/packaging/policy"
 )
@@ -209,28 +208,19 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-func TestTemplateByName(t *testing.T) {
+func TestEndpoints(t *testing.T) {
 	t.Parallel()
-	p, err := policy.Parse(static(t, "O=Alice, L=London, C=GB", "C=GB, L=Leeds, O=Bob"))
+	p, err := policy.Parse(static(t, "C=GB, L=Leeds, O=Bob"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bob, err := ident.ParseName("O=Bob, L=Leeds, C=GB")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := p.Template(bob)
-	if err != nil || m["memberStatus"] != "ACTIVE" {
-		t.Errorf("got %v, %v", m, err)
-	}
+	m := p.ProtocolParameters.StaticNetwork.Members[0]
 	endpoints, err := m.Endpoints()
 	if err != nil || len(endpoints) != 1 || endpoints[0] != (policy.Endpoint{URL: "https://gw:8080", Protocol: 1}) {
 		t.Errorf("endpoints %v, %v", endpoints, err)
 	}
-	nobody := bob
-	nobody.Organisation = "Nobody"
-	if _, err := p.Template(nobody); err == nil || !strings.Contains(err.Error(), "lists 0 members") {
-		t.Errorf("an unknown name gives %v", err)
+	if m.Name() != "O=Bob, L=Leeds, C=GB" || m["memberStatus"] != "ACTIVE" {
+		t.Errorf("member %v; its name must be canonical", m)
 	}
 }
 
@@ -252,22 +242,6 @@ func TestGenerateRefuses(t *testing.T) {
 				t.Errorf("got %v, want an error saying %q", err, tc.want)
 			}
 		})
-	}
-}
-
-func TestWithMGMInfo(t *testing.T) {
-	t.Parallel()
-	s := static(t, "O=Alice, L=London, C=GB")
-	out, err := policy.WithMGMInfo(s, map[string]string{"corda.name": "O=MGM, L=London, C=GB"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := policy.ParseStored(out)
-	if err != nil || p.Kind != policy.Static || p.MGMInfo["corda.name"] == "" || len(p.ProtocolParameters.StaticNetwork.Members) != 1 {
-		t.Errorf("got %+v, %v", p, err)
-	}
-	if _, err := policy.Parse(out); err == nil {
-		t.Error("it may be uploaded again")
 	}
 }
 

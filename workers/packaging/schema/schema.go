@@ -39,16 +39,16 @@ func Compile(name string, text []byte) (*Schema, error) {
 	return &Schema{compiled: compiled}, nil
 }
 
-// Faults are what is wrong with a document, each "place: what".
-type Faults []string
+// Errors are what is wrong with a document, each "place: what".
+type Errors []string
 
-func (f Faults) Error() string { return strings.Join(f, "; ") }
+func (f Errors) Error() string { return strings.Join(f, "; ") }
 
-// Check parses a document and checks it. Errors are [Faults], in a stable order.
+// Check parses a document and checks it. Errors are [Errors], in a stable order.
 func (s *Schema) Check(document []byte) error {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
 	if err != nil {
-		return Faults{"not a JSON document: " + err.Error()}
+		return Errors{"not a JSON document: " + err.Error()}
 	}
 	err = s.compiled.Validate(doc)
 	if err == nil {
@@ -58,14 +58,14 @@ func (s *Schema) Check(document []byte) error {
 	if !ok {
 		return err
 	}
-	var out Faults
+	var out Errors
 	collect(invalid, message.NewPrinter(language.English), &out)
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
 // collect gathers the leaves of the tree of faults: they say what is wrong; what is above them says by which rule.
-func collect(e *jsonschema.ValidationError, p *message.Printer, out *Faults) {
+func collect(e *jsonschema.ValidationError, p *message.Printer, out *Errors) {
 	for _, cause := range e.Causes {
 		collect(cause, p, out)
 	}
