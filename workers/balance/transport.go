@@ -171,7 +171,7 @@ func (t *transport) try(req *http.Request, u *upstream, body *heldBody) (resp *h
 func hold(resp *http.Response) error {
 	head, err := io.ReadAll(io.LimitReader(resp.Body, maxHeld+1))
 	if err != nil {
-		resp.Body.Close() //nolint:errcheck // it failed already
+		resp.Body.Close()
 		return err
 	}
 	rest := resp.Body

@@ -194,7 +194,7 @@ func (w *worker) kill(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.said.Wait()
-	w.cmd.Wait() //nolint:errcheck // killed
+	w.cmd.Wait()
 }
 
 func (w *worker) pause(t *testing.T)  { w.signal(t, syscall.SIGSTOP) }

@@ -38,10 +38,13 @@ func Serve(ctx context.Context, boot role.RESTBoot, h http.Handler, log *slog.Lo
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", boot.Listen)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			listener.Close()
 		}
+		return nil
+	case err != nil:
 		return fmt.Errorf("serve REST on %s: %w", boot.Listen, err)
 	}
 	server := &http.Server{

@@ -36,7 +36,7 @@ func TestUpload(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{1})
 	for name, size := range map[string]int{"small": 3, "one part": partSize, "one byte more": partSize + 1, "several": 3*partSize + 7} {
 		content := make([]byte, size)
-		random.Read(content) //nolint:errcheck // never fails
+		random.Read(content)
 		text, kind := form{"upload": {"my app.cpi", string(content)}, "ignored": {"", "x"}}.encode()
 		c := call{method: "POST", path: "/api/v1/cpi/", header: map[string]string{"Content-Type": kind}, body: text}
 		if name == "several" { // of unknown length

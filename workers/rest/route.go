@@ -11,6 +11,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
+//go:generate go tool -modfile=../../tools/go.mod oapi-codegen -config codegen.yaml openapi.yaml
+
 // contract is the document that routes, parameters and bodies are read from.
 //
 //go:embed openapi.yaml

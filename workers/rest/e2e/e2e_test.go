@@ -61,6 +61,12 @@ func start(t *testing.T) *sandbox {
 	}
 	s.url = "https://" + address + "/api/v1"
 	c.AwaitReady(t, c.SpawnWith(t, balancer).Boot)
+	_, status := cluster.Status(balancer)
+	for _, want := range []string{`"upstreams":[`, `"node":"` + s.rest[0].Boot.Node + `"`, `"node":"` + s.rest[1].Boot.Node + `"`} {
+		if !strings.Contains(status, want) {
+			t.Errorf("the balancer's status lacks %s: %s", want, status)
+		}
+	}
 	return s
 }
 

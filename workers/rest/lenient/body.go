@@ -138,8 +138,8 @@ func coerceBool(n node, schema *openapi3.Schema, path string) (any, *Error) {
 	case boolean:
 		return value == "true", nil
 	case number:
-		f, err := strconv.ParseFloat(value, 64)
-		return err != nil || f != 0, nil
+		f, _ := strconv.ParseFloat(value, 64) // a literal beyond all floats is infinite, and true
+		return f != 0, nil
 	case text:
 		switch value {
 		case "true", "True", "TRUE":

@@ -95,7 +95,7 @@ func TestBodyRefused(t *testing.T) {
 		"member twice":              {`{"name":"n","name":"m","version":{}}`, lenient.DuplicateMember, `"name" is given twice`},
 		"member twice, deep":        {`{"name":"n","version":{},"any":{"a":{"b":1,"b":2}}}`, lenient.DuplicateMember, `"b"`},
 		"member twice by escape":    {`{"name":"n","\u006eame":"m","version":{}}`, lenient.DuplicateMember, `"name"`},
-		"unknown member":            {`{"name":"n","version":{},"nmae":1}`, lenient.UnknownMember, `"nmae" is not known; known are any, colour`},
+		"unknown member":            {`{"name":"n","version":{},"naam":1}`, lenient.UnknownMember, `"naam" is not known; known are any, colour`},
 		"unknown member, deep":      {`{"name":"n","version":{"micro":1}}`, lenient.UnknownMember, `"version.micro"`},
 		"unknown member, wrapped":   {`{"request":{"name":"n","version":{},"x":1}}`, lenient.UnknownMember, `"x"`},
 		"missing text":              {`{"version":{}}`, lenient.MissingValue, `"name" is missing`},
