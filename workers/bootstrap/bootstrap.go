@@ -87,16 +87,8 @@ func Databases(ctx context.Context, c Config, progress func(step string)) (Resul
 	}
 	r := newRun(c)
 	defer r.close()
-	for _, s := range r.steps() {
-		progress(s.name)
-		if err := s.run(ctx); err != nil {
-			return Result{}, fmt.Errorf("bootstrap the databases: %s: %w", s.name, err)
-		}
-		if r.after != nil {
-			if err := r.after(s.name); err != nil {
-				return Result{}, err
-			}
-		}
+	if err := r.all(ctx, progress); err != nil {
+		return Result{}, fmt.Errorf("bootstrap the databases: %w", err)
 	}
 	return r.result(), nil
 }

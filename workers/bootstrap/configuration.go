@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cordage-sandbox/cordage/workers/keys"
 	"github.com/cordage-sandbox/cordage/workers/store"
 )
 
@@ -38,23 +39,26 @@ func (e *SecretsError) Hint() string {
 // configuration writes the master key's section and the connections' rows, in one transaction. The section is kept once
 // it is there; the rows follow the given passwords and address.
 func (r *run) configuration(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, r.conns[r.at.config], func(tx pgx.Tx) error {
+	secrets, err := r.derived.secrets()
+	if err != nil {
+		return err
+	}
+	return pgx.BeginFunc(ctx, r.conns[r.at.config], func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL search_path = config"); err != nil {
 			return err
 		}
-		if err := r.checkSecrets(ctx, tx); err != nil {
+		if err := checkSecrets(ctx, tx, secrets); err != nil {
 			return err
 		}
-		if err := r.cryptoSection(ctx, tx); err != nil {
+		if err := r.cryptoSection(ctx, tx, secrets); err != nil {
 			return err
 		}
-		return r.connections(ctx, tx)
+		return r.connections(ctx, tx, secrets)
 	})
-	return err
 }
 
 // checkSecrets tells an unsuitable passphrase before anything is written with it.
-func (r *run) checkSecrets(ctx context.Context, tx pgx.Tx) error {
+func checkSecrets(ctx context.Context, tx pgx.Tx, secrets *keys.Secrets) error {
 	var text string
 	err := tx.QueryRow(ctx, "SELECT config FROM db_connection WHERE connection_name = $1", store.ConnectionRBAC).Scan(&text)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -63,19 +67,19 @@ func (r *run) checkSecrets(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	if _, err := store.ParseConnection(text, r.derived.secrets); err != nil {
+	if _, err := store.ParseConnection(text, secrets); err != nil {
 		return &SecretsError{err}
 	}
 	return nil
 }
 
 // cryptoSection inserts the first text of corda.crypto. Source: Corda 5.0's initial configuration.
-func (r *run) cryptoSection(ctx context.Context, tx pgx.Tx) error {
-	salt, err := r.derived.secrets.Hide(r.c.MasterSalt)
+func (r *run) cryptoSection(ctx context.Context, tx pgx.Tx, secrets *keys.Secrets) error {
+	salt, err := secrets.Hide(r.c.MasterSalt)
 	if err != nil {
 		return err
 	}
-	passphrase, err := r.derived.secrets.Hide(r.c.MasterPassphrase)
+	passphrase, err := secrets.Hide(r.c.MasterPassphrase)
 	if err != nil {
 		return err
 	}
@@ -98,14 +102,14 @@ func (r *run) cryptoSection(ctx context.Context, tx pgx.Tx) error {
 }
 
 // connections writes the rows that differ from what they shall be.
-func (r *run) connections(ctx context.Context, tx pgx.Tx) error {
+func (r *run) connections(ctx context.Context, tx pgx.Tx, secrets *keys.Secrets) error {
 	to := r.result()
 	wanted := []store.ConnectionRow{
 		{Name: store.ConnectionRBAC, Privilege: store.DML, Connection: to.RBAC},
 		{Name: store.ConnectionVirtualNodes, Privilege: store.DDL, Connection: to.VirtualNodes},
 		{Name: store.ConnectionCrypto, Privilege: store.DML, Connection: to.Crypto},
 	}
-	stored, err := r.stored(ctx, tx)
+	stored, err := storedConnections(ctx, tx, secrets)
 	if err != nil {
 		return err
 	}
@@ -126,7 +130,7 @@ func (r *run) connections(ctx context.Context, tx pgx.Tx) error {
 	if len(put) == 0 {
 		return nil
 	}
-	_, err = store.PutConnections(ctx, tx, r.derived.secrets, put, setupActor, r.c.Now)
+	_, err = store.PutConnections(ctx, tx, secrets, put, setupActor, r.c.Now)
 	return err
 }
 
@@ -135,8 +139,8 @@ type connectionKey struct {
 	privilege store.Privilege
 }
 
-// stored reads all rows, the secrets decrypted.
-func (r *run) stored(ctx context.Context, tx pgx.Tx) (map[connectionKey]store.ConnectionRow, error) {
+// storedConnections reads all rows, the secrets decrypted.
+func storedConnections(ctx context.Context, tx pgx.Tx, secrets *keys.Secrets) (map[connectionKey]store.ConnectionRow, error) {
 	rows, err := tx.Query(ctx, "SELECT connection_name, privilege, coalesce(description, ''), config FROM db_connection")
 	if err != nil {
 		return nil, err
@@ -145,7 +149,7 @@ func (r *run) stored(ctx context.Context, tx pgx.Tx) (map[connectionKey]store.Co
 	var row store.ConnectionRow
 	var text string
 	_, err = pgx.ForEachRow(rows, []any{&row.Name, (*string)(&row.Privilege), &row.Description, &text}, func() (err error) {
-		if row.Connection, err = store.ParseConnection(text, r.derived.secrets); err != nil {
+		if row.Connection, err = store.ParseConnection(text, secrets); err != nil {
 			return fmt.Errorf("connection %s (%s): %w", row.Name, row.Privilege, err)
 		}
 		found[connectionKey{row.Name, row.Privilege}] = row

@@ -2,13 +2,12 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cordage-sandbox/cordage/workers/keys"
 	"github.com/cordage-sandbox/cordage/workers/store"
@@ -20,17 +19,52 @@ type run struct {
 	at      layout
 	conns   map[string]*pgx.Conn // of the superuser, by database
 	admin   *pgx.Conn            // to the given database; holds the lock
-	derived derivation
+	derived *derivation
 	after   func(step string) error // of tests: called after each step, an error ends the run as a crash would
 }
 
-// derivation is what takes long to compute; it is done while the server works.
+// derivation is what takes long to compute: some 20 ms for each key. It is done while the server works.
 type derivation struct {
-	g         errgroup.Group
-	secrets   *keys.Secrets
-	verifiers map[string]string // what PostgreSQL stores for passwords, by role
-	salt      string            // of the first user's password
-	hash      string
+	g         sync.WaitGroup
+	verifiers func() (map[string]string, error) // what PostgreSQL stores for passwords, by role
+	secrets   func() (*keys.Secrets, error)
+	password  func() hashed // of the first user
+}
+
+type hashed struct{ salt, hash string }
+
+func derive(c Config) *derivation {
+	return &derivation{
+		verifiers: sync.OnceValues(func() (map[string]string, error) {
+			all := map[string]string{}
+			for _, r := range roles() {
+				if r.password == nil {
+					continue
+				}
+				var err error
+				if all[r.name], err = keys.SCRAMVerifier(r.password(c.Passwords)); err != nil {
+					return nil, fmt.Errorf("password of %s: %w", r.name, err)
+				}
+			}
+			return all, nil
+		}),
+		secrets: sync.OnceValues(func() (*keys.Secrets, error) { return keys.NewSecrets(c.Secrets.Passphrase, c.Secrets.Salt) }),
+		password: sync.OnceValue(func() hashed {
+			salt := keys.NewPasswordSalt()
+			return hashed{salt, keys.HashPassword(c.AdminPassword, salt)}
+		}),
+	}
+}
+
+// begin computes in the background; who needs a value waits for it. The first user's password is needed only once.
+func (d *derivation) begin(first bool) {
+	d.g.Go(func() {
+		_, _ = d.verifiers() // whoever needs it gets the error too
+		_, _ = d.secrets()
+	})
+	if first {
+		d.g.Go(func() { _ = d.password() })
+	}
 }
 
 type step struct {
@@ -39,32 +73,24 @@ type step struct {
 }
 
 func newRun(c Config) *run {
-	r := &run{c: c, at: c.layout(), conns: map[string]*pgx.Conn{}}
-	r.derived.start(c)
-	return r
+	return &run{c: c, at: c.layout(), conns: map[string]*pgx.Conn{}, derived: derive(c)}
 }
 
-func (d *derivation) start(c Config) {
-	d.g.Go(func() (err error) {
-		d.secrets, err = keys.NewSecrets(c.Secrets.Passphrase, c.Secrets.Salt)
-		return err
-	})
-	d.g.Go(func() error {
-		d.verifiers = map[string]string{}
-		for _, r := range roles() {
-			if r.password == nil {
-				continue
-			}
-			v, err := keys.SCRAMVerifier(r.password(c.Passwords))
-			if err != nil {
-				return fmt.Errorf("password of %s: %w", r.name, err)
-			}
-			d.verifiers[r.name] = v
+// all runs the steps.
+func (r *run) all(ctx context.Context, progress func(step string)) error {
+	for _, s := range r.steps() {
+		progress(s.name)
+		if err := s.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		d.salt = keys.NewPasswordSalt()
-		d.hash = keys.HashPassword(c.AdminPassword, d.salt)
-		return nil
-	})
+		if r.after == nil {
+			continue
+		}
+		if err := r.after(s.name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // steps in order. Each is one transaction, or does what cannot be in one.
@@ -96,31 +122,40 @@ func (r *run) result() Result {
 const lock = "SELECT pg_advisory_lock(hashtext('cordage bootstrap'))"
 
 // databases connects, waits for the lock, and makes the databases that do not exist.
-func (r *run) databases(ctx context.Context) error {
-	var err error
+func (r *run) databases(ctx context.Context) (err error) {
 	if r.admin, err = r.connect(ctx, ""); err != nil {
 		return err
 	}
 	if _, err := r.admin.Exec(ctx, lock); err != nil {
 		return fmt.Errorf("wait for the lock: %w", err)
 	}
+	present, err := r.names(ctx, "SELECT datname::text FROM pg_database WHERE datname = ANY($1)", r.at.databases())
+	if err != nil {
+		return err
+	}
+	r.derived.begin(len(present) == 0)
 	for _, name := range r.at.databases() {
-		conn, err := r.connect(ctx, name)
-		var pg *pgconn.PgError
-		if errors.As(err, &pg) && pg.Code == "3D000" { // there is no such database
-			// The text is sorted bytewise and in UTF-8, whatever the server's defaults are.
+		if !slices.Contains(present, name) {
+			// Text is sorted bytewise and in UTF-8, whatever the server's defaults are.
 			if _, err := r.admin.Exec(ctx, "CREATE DATABASE "+store.QuoteIdent(name)+
 				" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"); err != nil {
 				return fmt.Errorf("create database %s: %w", name, err)
 			}
-			conn, err = r.connect(ctx, name)
 		}
-		if err != nil {
+		if r.conns[name], err = r.connect(ctx, name); err != nil {
 			return err
 		}
-		r.conns[name] = conn
 	}
 	return nil
+}
+
+// names asks the server which of the names it has.
+func (r *run) names(ctx context.Context, sql string, wanted []string) ([]string, error) {
+	rows, err := r.admin.Query(ctx, sql, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // connect opens a session of the superuser, to a database or, for an empty name, to the one given. Its commits need
@@ -147,7 +182,7 @@ func (r *run) connect(ctx context.Context, database string) (*pgx.Conn, error) {
 }
 
 func (r *run) close() {
-	_ = r.derived.g.Wait()
+	r.derived.g.Wait()
 	for _, conn := range r.conns {
 		_ = conn.Close(context.Background())
 	}
@@ -171,30 +206,23 @@ func (r *run) users(ctx context.Context) error {
 	for _, role := range roles() {
 		names = append(names, r.c.Prefix+role.name)
 	}
-	rows, err := r.admin.Query(ctx, "SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)", names)
+	present, err := r.names(ctx, "SELECT rolname::text FROM pg_roles WHERE rolname = ANY($1)", names)
 	if err != nil {
 		return err
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	verifiers, err := r.derived.verifiers()
 	if err != nil {
-		return err
-	}
-	present := map[string]bool{}
-	for _, name := range found {
-		present[name] = true
-	}
-	if err := r.derived.g.Wait(); err != nil {
 		return err
 	}
 	var statements []string
 	for _, role := range roles() {
 		name := r.c.Prefix + role.name
 		verb, rights := "CREATE", "NOLOGIN NOCREATEROLE PASSWORD NULL"
-		if present[name] {
+		if slices.Contains(present, name) {
 			verb = "ALTER"
 		}
 		if role.password != nil {
-			rights = "LOGIN NOCREATEROLE PASSWORD '" + r.derived.verifiers[role.name] + "'" // base64, $ and :
+			rights = "LOGIN NOCREATEROLE PASSWORD '" + verifiers[role.name] + "'" // base64, $ and :
 		}
 		if role.createRole {
 			rights = strings.Replace(rights, "NOCREATEROLE", "CREATEROLE", 1)

@@ -71,9 +71,6 @@ const seedMark = "first-user-and-roles"
 // last of a run, and takes all before it to the disk.
 func (r *run) firstUser(ctx context.Context) error {
 	conn := r.conns[r.at.rbac]
-	if err := r.derived.g.Wait(); err != nil {
-		return err
-	}
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL search_path = rbac; SET LOCAL synchronous_commit = on", pgx.QueryExecModeSimpleProtocol); err != nil {
 			return err
@@ -95,9 +92,9 @@ func (r *run) firstUser(ctx context.Context) error {
 // seed collects the rows to insert, by table.
 func (r *run) seed(now time.Time) *seed {
 	s := &seed{now: now}
-	userID := uuid.NewString()
+	userID, password := uuid.NewString(), r.derived.password()
 	s.add("rbac_user", []string{"id", "update_ts", "version", "full_name", "login_name", "enabled", "salt_value", "hashed_password"},
-		userID, now, 0, adminName, r.c.AdminLogin, true, r.derived.salt, r.derived.hash)
+		userID, now, 0, adminName, r.c.AdminLogin, true, password.salt, password.hash)
 	s.audit("USER_INSERT")
 	for _, role := range firstRoles() {
 		roleID := uuid.NewString()

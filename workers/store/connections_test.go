@@ -135,7 +135,7 @@ func TestConnections(t *testing.T) {
 // Many callers of many nodes share few connections, and all of them get their turn.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	const nodes, limit = 40, 3
+	const nodes, limit = 15, 3
 	config, c, s := configDatabase(t)
 	ids := put(t, config, s, nodeRows(c, nodes)...)
 	connections := newConnections(config, s, "bounded", limit, time.Hour)
@@ -156,7 +156,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		return nil
 	})
 	var g errgroup.Group
-	for worker := range 8 {
+	for worker := range 4 {
 		g.Go(func() error {
 			for i := range nodes {
 				pool, err := connections.ByID(t.Context(), ids[(worker*5+i)%nodes])

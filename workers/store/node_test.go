@@ -232,7 +232,7 @@ func TestProvisionNodeSurvivesLostConnections(t *testing.T) {
 		return nil
 	})
 	failures := 0
-	for range 30 {
+	for range 12 {
 		if _, err := store.ProvisionNode(ctx, n.pool, n.admin, n.secrets, h, store.NodeKinds()...); err != nil {
 			failures++
 			if !store.IsTransient(err) {
