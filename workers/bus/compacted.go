@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -104,24 +105,27 @@ func (c *Compacted[V]) run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	written, err := c.b.k.Written(ctx, c.b.topic(c.topic))
+	if err != nil {
+		return err
+	}
 	readers := make([]*reader, len(from))
-	start := map[string]V{}
 	for p := range from {
 		readers[p] = c.b.newReader(c.topic, int32(p), from[p], c.client, false) //nolint:gosec // a partition
 		defer func() { readers[p].close() }()
 	}
-	for p, r := range readers {
-		for r.next < end[p] {
-			if err := r.wait(ctx); isRange(err) { // its beginning was deleted meanwhile
-				if readers[p], err = c.again(ctx, r); err != nil {
-					return err
-				}
-				r = readers[p]
-			} else if err != nil {
-				return err
-			}
-			c.load(start, r)
-		}
+	start := map[string]V{}
+	if err := c.loadUntil(ctx, start, readers, end); err != nil {
+		return err
+	}
+	// Publish returns when the commit is decided; it is to be seen some milliseconds later. What was published before must
+	// be there when the map is ready. A transaction that stays open, because its sender was killed, is not waited for.
+	patient, cancel := context.WithTimeout(ctx, snapshotPatience)
+	defer cancel()
+	if err := c.loadUntil(patient, start, readers, written); err != nil && patient.Err() == nil {
+		return err
+	}
+	for _, r := range readers {
 		r.chunks.dropAll() // values are sent in one transaction: what is not complete now never will be
 	}
 	c.begin(ctx, start)
@@ -131,6 +135,26 @@ func (c *Compacted[V]) run(ctx context.Context, ready func()) error {
 		g.Go(func() error { return c.follow(ctx, &readers[p]) })
 	}
 	return g.Wait()
+}
+
+// snapshotPatience is how long a start waits for transactions that are being committed.
+const snapshotPatience = time.Second
+
+// loadUntil reads each partition up to its end.
+func (c *Compacted[V]) loadUntil(ctx context.Context, start map[string]V, readers []*reader, end []int64) error {
+	for p := range readers {
+		for readers[p].next < end[p] {
+			err := readers[p].wait(ctx)
+			if isRange(err) { // its beginning was deleted meanwhile
+				readers[p], err = c.again(ctx, readers[p])
+			}
+			if err != nil {
+				return err
+			}
+			c.load(start, readers[p])
+		}
+	}
+	return nil
 }
 
 // again reads a partition from its beginning.

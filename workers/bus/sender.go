@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cordage-sandbox/cordage/workers/bus/wire"
 )
@@ -9,16 +10,22 @@ import (
 // sender writes records outside of transactions, each once, for many goroutines: what is brought while a request to the
 // broker is under way goes into the next one.
 type sender struct {
-	jobs chan *job
+	jobs  chan *job
+	ended chan struct{} // closed when run has returned
 }
 
-func newSender() *sender { return &sender{make(chan *job)} }
+func newSender() *sender { return &sender{make(chan *job), make(chan struct{})} }
+
+// errSenderEnded is what is brought too late.
+var errSenderEnded = errors.New("nothing is sent any more")
 
 // send writes records. When it fails, they may have been written.
 func (s *sender) send(ctx context.Context, outs []wire.Out) error {
 	j := &job{ctx, outs, make(chan error, 1)}
 	select {
 	case s.jobs <- j:
+	case <-s.ended:
+		return errSenderEnded
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -32,6 +39,7 @@ func (s *sender) send(ctx context.Context, outs []wire.Out) error {
 
 // run is the goroutine that has the producer, until ctx ends.
 func (s *sender) run(ctx context.Context, p *wire.Producer) {
+	defer close(s.ended)
 	for {
 		var shared []*job
 		select {

@@ -7,22 +7,23 @@ import (
 	"github.com/IBM/sarama"
 )
 
-const (
-	earliest = sarama.OffsetOldest
-	latest   = sarama.OffsetNewest
-)
-
 // Earliest is, for each partition of a topic, the first offset in the log.
 func (k *Cluster) Earliest(ctx context.Context, topic string) ([]int64, error) {
-	return k.offsets(ctx, topic, earliest)
+	return k.offsets(ctx, topic, sarama.OffsetOldest, sarama.ReadCommitted)
 }
 
 // Latest is, for each partition of a topic, the offset behind the last record that readers of committed records see.
 func (k *Cluster) Latest(ctx context.Context, topic string) ([]int64, error) {
-	return k.offsets(ctx, topic, latest)
+	return k.offsets(ctx, topic, sarama.OffsetNewest, sarama.ReadCommitted)
 }
 
-func (k *Cluster) offsets(ctx context.Context, topic string, at int64) ([]int64, error) {
+// Written is, for each partition of a topic, the offset behind the last record, which may be in an open transaction, or in
+// one whose commit is decided and about to be seen.
+func (k *Cluster) Written(ctx context.Context, topic string) ([]int64, error) {
+	return k.offsets(ctx, topic, sarama.OffsetNewest, sarama.ReadUncommitted)
+}
+
+func (k *Cluster) offsets(ctx context.Context, topic string, at int64, see sarama.IsolationLevel) ([]int64, error) {
 	n, err := k.Partitions(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func (k *Cluster) offsets(ctx context.Context, topic string, at int64) ([]int64,
 	}
 	err = retry(ctx, "list offsets of "+topic, func() error {
 		version := k.meta.now()
-		err := k.listOffsets(ctx, topic, at, missing, found)
+		err := k.listOffsets(ctx, topic, at, see, missing, found)
 		if err != nil && moved(err) && ctx.Err() == nil {
 			if err := k.refresh(ctx, version); err != nil {
 				return err
@@ -46,7 +47,9 @@ func (k *Cluster) offsets(ctx context.Context, topic string, at int64) ([]int64,
 }
 
 // listOffsets asks the leaders of the missing partitions, and takes those that are found from missing.
-func (k *Cluster) listOffsets(ctx context.Context, topic string, at int64, missing map[int32]bool, found []int64) error {
+func (k *Cluster) listOffsets(ctx context.Context, topic string, at int64, see sarama.IsolationLevel,
+	missing map[int32]bool, found []int64,
+) error {
 	requests := map[int32]*sarama.OffsetRequest{}
 	for partition := range missing {
 		id, _, ok := k.meta.leader(topic, partition)
@@ -54,7 +57,7 @@ func (k *Cluster) listOffsets(ctx context.Context, topic string, at int64, missi
 			return sarama.ErrLeaderNotAvailable
 		}
 		if requests[id] == nil {
-			requests[id] = &sarama.OffsetRequest{Version: 4, IsolationLevel: sarama.ReadCommitted}
+			requests[id] = &sarama.OffsetRequest{Version: 4, IsolationLevel: see}
 		}
 		requests[id].AddBlock(topic, partition, at, 1)
 	}
