@@ -116,8 +116,11 @@ func TestVirtualNode(t *testing.T) {
 	}
 
 	status := call{path: "/api/v1/virtualnode/status/" + hash}
-	for _, each := range []*api{a, b} { // both know at once
+	for _, each := range []*api{a, b} { // the one that accepted knows at once
 		r := each.do(t, status)
+		if each == b {
+			r = each.await(t, status, func(r reply) bool { return r.status == 200 })
+		}
 		var got map[string]any
 		r.into(t, &got)
 		updated, _ := got["lastUpdatedTimestamp"].(string)
