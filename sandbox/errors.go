@@ -62,7 +62,7 @@ func (e *StartError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "start sandbox %s: %s, while it was to %s: %s", e.Sandbox, e.Failure.Part, e.Failure.Stage, e.Failure.Cause)
 	if len(e.Failure.Log) > 0 {
-		fmt.Fprintf(&b, "\nlast lines of the log of %s:", e.Failure.Part)
+		b.WriteString("\nlast lines of the log:")
 		for _, line := range e.Failure.Log {
 			b.WriteString("\n  | " + line)
 		}

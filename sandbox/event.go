@@ -100,6 +100,8 @@ type Snapshot struct {
 	Sandbox Info   `json:"sandbox"`
 	Nodes   []Node `json:"nodes"` // in the order of start
 	Steps   []Step `json:"steps"` // in the order of start
+
+	Notices []Notification `json:"notices"` // the latest of what a user was told
 }
 
 // Event is a change of a sandbox. Exactly one of the pointers is set. Seq grows by one with each event of a supervisor;

@@ -88,6 +88,9 @@ func (p *progress) take(e sandbox.Event) (bool, error) {
 				p.line(s)
 			}
 		}
+		for _, n := range e.State.Notices {
+			p.tell(n)
+		}
 		return ended(e.State.Sandbox)
 	case e.Sandbox != nil:
 		return ended(*e.Sandbox)
@@ -104,11 +107,17 @@ func (p *progress) step(s sandbox.Step) {
 		if p.steps[i].Name == s.Name {
 			was := p.steps[i]
 			p.steps[i] = s
-			if !p.live && (was.State != s.State || newStage(was.Detail, s.Detail)) {
+			if !p.live && (was.State != s.State || p.long(s) && newStage(was.Detail, s.Detail)) {
 				p.line(s)
 			}
 		}
 	}
+}
+
+// long tells whether a step takes so long that a person wants to know what it is at.
+func (p *progress) long(s sandbox.Step) bool {
+	const patience = 2 * time.Second
+	return time.Since(p.began)-p.offset-s.Started > patience
 }
 
 // newStage tells whether a detail says something new but for numbers: 12 of 80 MB and 13 of 80 MB are one stage.

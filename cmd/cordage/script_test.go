@@ -58,12 +58,15 @@ func setUp(t *testing.T, e *testscript.Env, cache string) error {
 		}
 	}
 	e.Defer(func() {
-		for _, pid := range processesOf(state) {
-			t.Errorf("a process is left: %d, %s", pid, commandLine(pid))
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		if t.Failed() {
+		failed := t.Failed() // a script that stopped in its middle leaves what it had started
+		if failed {
 			keepLogs(t, state)
+		}
+		for _, pid := range processesOf(state) {
+			if !failed {
+				t.Errorf("a process is left: %d, %.200s", pid, commandLine(pid))
+			}
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		_ = os.RemoveAll(state)
 	})
@@ -78,7 +81,7 @@ func keepLogs(t *testing.T, state string) {
 		if err != nil {
 			continue
 		}
-		const most = 6000
+		const most = 2000
 		t.Logf("%s:\n%s", log, text[max(0, len(text)-most):])
 	}
 }

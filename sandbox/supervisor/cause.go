@@ -24,7 +24,22 @@ func hintFor(part string, err error, log []string) string {
 			}
 		}
 	}
-	return "look at the log of " + part + ", and check this machine with: cordage doctor"
+	return "look at: cordage logs " + logOf(part) + ", and check this machine with: cordage doctor"
+}
+
+// logOf is the node whose log tells of a part's failure: the node itself, or the server that a task works with.
+func logOf(part string) string {
+	switch part {
+	case taskDatabases:
+		return nodePostgres
+	case taskTopics:
+		return nodeKafka
+	case taskPrepare:
+		return "supervisor"
+	case taskFront:
+		return "lb-1"
+	}
+	return part
 }
 
 // likelyCause ties words of errors and logs to a way out.

@@ -30,14 +30,15 @@ type task struct{ step sandbox.Step }
 
 // state is all that the loop owns.
 type state struct {
-	info   sandbox.Info
-	layout layout
-	units  []unit // of the layout, in the order of start
-	goal   goal
-	nodes  map[string]*node
-	tasks  map[string]*task
-	steps  map[string]*sandbox.Step // of the start, by unit; tasks and nodes alike
-	began  time.Time
+	info    sandbox.Info
+	layout  layout
+	units   []unit // of the layout, in the order of start
+	goal    goal
+	nodes   map[string]*node
+	tasks   map[string]*task
+	steps   map[string]*sandbox.Step // of the start, by unit; tasks and nodes alike
+	notices []sandbox.Notification   // the latest
+	began   time.Time
 }
 
 // desired is what should be.
@@ -115,7 +116,7 @@ func (s *state) order() []string {
 
 // snapshot copies the whole state for a subscriber.
 func (s *state) snapshot() sandbox.Snapshot {
-	snap := sandbox.Snapshot{Sandbox: s.info, Nodes: []sandbox.Node{}, Steps: []sandbox.Step{}}
+	snap := sandbox.Snapshot{Sandbox: s.info, Nodes: []sandbox.Node{}, Steps: []sandbox.Step{}, Notices: slices.Clone(s.notices)}
 	for _, name := range s.order() {
 		snap.Nodes = append(snap.Nodes, s.nodes[name].view)
 	}
@@ -125,6 +126,15 @@ func (s *state) snapshot() sandbox.Snapshot {
 		}
 	}
 	return snap
+}
+
+// keptNotices is how many of the latest notifications are kept for new subscribers.
+const keptNotices = 20
+
+// tell keeps a notification.
+func (s *state) tell(n sandbox.Notification) {
+	s.notices = append(s.notices, n)
+	s.notices = s.notices[max(0, len(s.notices)-keptNotices):]
 }
 
 // complete tells whether everything wanted is there.

@@ -265,5 +265,6 @@ func (s *Supervisor) conclude() error {
 // notify tells subscribers and the log. It runs in the loop.
 func (s *Supervisor) notify(n sandbox.Notification) {
 	s.config.Log.Warn(n.Text, "code", n.Code, "node", n.Node, "severity", n.Severity)
+	s.loop.state.tell(n)
 	s.loop.emit(sandbox.Event{Notify: &n})
 }

@@ -48,7 +48,11 @@ func (s *Supervisor) runTask(name string) {
 	case taskFront:
 		err = probe.Wait(s.starting, s.config.cluster.Front(l), frontLimit, probe.Watched{})
 	}
-	s.loop.post(func() { s.taskDone(name, err) })
+	var log []string
+	if err != nil && name != taskPrepare {
+		log = s.tail(logOf(name))
+	}
+	s.loop.post(func() { s.taskDone(name, err, log) })
 }
 
 func note(text string) string {
@@ -91,7 +95,7 @@ func (s *Supervisor) makeTopics(l layout, setting clock.Setting) error {
 }
 
 // taskDone takes note of the end of a task. It runs in the loop.
-func (s *Supervisor) taskDone(name string, err error) {
+func (s *Supervisor) taskDone(name string, err error, log []string) {
 	t := s.loop.state.tasks[name]
 	if err == nil {
 		t.step.State = sandbox.StepDone
@@ -100,7 +104,7 @@ func (s *Supervisor) taskDone(name string, err error) {
 	}
 	t.step.State = sandbox.StepFailed
 	u, _ := s.loop.state.unit(name)
-	s.fail(name, u.about, err, nil)
+	s.fail(name, u.about, err, log)
 }
 
 // fail ends the start: what runs is stopped, and the failure is kept for whoever asks. Only the first counts.
