@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/pem"
 	"math/big"
 	"os"
 	"os/exec"
@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/cordage-sandbox/cordage/fixtures/cert"
 	"github.com/cordage-sandbox/cordage/workers/packaging/archive"
@@ -48,19 +50,64 @@ func run(t *testing.T, tool string, args ...string) string {
 	return string(out)
 }
 
-// keystore makes a key with keytool and gives the file and its certificate.
-func keystore(t *testing.T, args ...string) (string, *x509.Certificate) {
+// keystore writes a key that Go makes into a PKCS#12 file for the JDK; starting keytool for it would take seconds.
+func keystore(t *testing.T, private crypto.Signer) (string, *x509.Certificate) {
+	t.Helper()
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	key, err := jarsign.SelfSigned(private, named("JDK Signer"), from, from.AddDate(9, 0, 0), big.NewInt(9), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := pkcs12.Modern.Encode(key.Private, key.Chain[0], nil, storePassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "keys.p12", text), key.Chain[0]
+}
+
+// keytool makes a key of a kind that Go cannot write into a keystore.
+func keytool(t *testing.T, algorithm ...string) string {
 	t.Helper()
 	store := filepath.Join(t.TempDir(), "keys.p12")
 	run(t, "keytool", append([]string{"-genkeypair", "-alias", "k", "-keystore", store, "-storepass", storePassword, "-storetype", "PKCS12",
-		"-dname", "CN=JDK Signer, O=Acme, L=Leeds, C=GB", "-validity", "3000", "-startdate", "2026/01/01"}, args...)...)
-	text := run(t, "keytool", "-exportcert", "-rfc", "-alias", "k", "-keystore", store, "-storepass", storePassword)
-	block, _ := pem.Decode([]byte(text)) // skips what keytool says before
-	c, err := x509.ParseCertificate(block.Bytes)
-	if err != nil && !strings.Contains(strings.Join(args, " "), "DSA") {
+		"-dname", "CN=JDK Signer, O=Acme, L=Leeds, C=GB", "-validity", "3000", "-startdate", "2026/01/01", "-keyalg"}, algorithm...)...)
+	return store
+}
+
+func write(t *testing.T, name string, text []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return store, c
+	return file
+}
+
+func ecKey(t *testing.T, c elliptic.Curve) crypto.Signer {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(c, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func rsaKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func edKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	_, k, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 // unsignedJar writes the files of a jar without a signature.
@@ -71,44 +118,47 @@ func unsignedJar(t *testing.T) string {
 		es[0].contents = "Manifest-Version: 1.0\r\nMain: attribute\r\n\r\n"
 		return append(es[:1:1], es[3:]...)
 	})
-	name := filepath.Join(t.TempDir(), "unsigned.jar")
-	if err := os.WriteFile(name, jar, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
+	return write(t, "unsigned.jar", jar)
 }
 
 func TestVerifiesWhatJarsignerSigns(t *testing.T) {
 	t.Parallel()
 	jdk(t)
+	p256 := ecKey(t, elliptic.P256())
+	rsa2048 := rsaKey(t)
 	for name, tc := range map[string]struct {
-		key, sign []string
-		refused   string
+		key     crypto.Signer // nil: DSA, from keytool
+		sign    []string
+		refused string
 	}{
-		"RSA":                             {[]string{"-keyalg", "RSA", "-keysize", "2048"}, nil, ""},
-		"RSA 4096":                        {[]string{"-keyalg", "RSA", "-keysize", "4096"}, nil, ""},
-		"RSA with PSS":                    {[]string{"-keyalg", "RSA"}, []string{"-sigalg", "RSASSA-PSS"}, ""},
-		"EC P-256":                        {[]string{"-keyalg", "EC", "-groupname", "secp256r1"}, nil, ""},
-		"EC P-384":                        {[]string{"-keyalg", "EC", "-groupname", "secp384r1"}, []string{"-digestalg", "SHA-384"}, ""},
-		"EC P-521":                        {[]string{"-keyalg", "EC", "-groupname", "secp521r1"}, []string{"-digestalg", "SHA-512"}, ""},
-		"Ed25519":                         {[]string{"-keyalg", "Ed25519"}, nil, ""},
-		"sections only":                   {[]string{"-keyalg", "EC", "-groupname", "secp256r1"}, []string{"-sectionsonly"}, ""},
-		"signature file inside the block": {[]string{"-keyalg", "EC", "-groupname", "secp256r1"}, []string{"-internalsf"}, ""},
-		"SHA-1 digests":                   {[]string{"-keyalg", "RSA"}, []string{"-digestalg", "SHA-1"}, "main attributes"},
-		"a SHA-1 signature":               {[]string{"-keyalg", "RSA"}, []string{"-sigalg", "SHA1withRSA"}, "SHA-1, which is no longer secure"},
-		"DSA":                             {[]string{"-keyalg", "DSA", "-keysize", "2048"}, nil, "not supported"},
+		"RSA":                             {rsa2048, nil, ""},
+		"RSA with PSS":                    {rsa2048, []string{"-sigalg", "RSASSA-PSS"}, ""},
+		"EC P-256":                        {p256, nil, ""},
+		"EC P-384":                        {ecKey(t, elliptic.P384()), []string{"-digestalg", "SHA-384"}, ""},
+		"EC P-521":                        {ecKey(t, elliptic.P521()), []string{"-digestalg", "SHA-512"}, ""},
+		"Ed25519":                         {edKey(t), nil, ""},
+		"sections only":                   {p256, []string{"-sectionsonly"}, ""},
+		"signature file inside the block": {p256, []string{"-internalsf"}, ""},
+		"SHA-1 digests":                   {rsa2048, []string{"-digestalg", "SHA-1"}, "main attributes"},
+		"a SHA-1 signature":               {rsa2048, []string{"-sigalg", "SHA1withRSA"}, "SHA-1, which is no longer secure"},
+		"DSA":                             {nil, nil, "not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, c := keystore(t, tc.key...)
+			store, alias := "", "1" // the JDK's name for an entry without one
+			trust := newKey(t, cert.Options{}).Chain[0]
+			if tc.key != nil {
+				store, trust = keystore(t, tc.key)
+			} else {
+				store, alias = keytool(t, "DSA", "-keysize", "2048"), "k"
+			}
 			out := filepath.Join(t.TempDir(), "signed.jar")
-			args := slices.Concat([]string{"-keystore", store, "-storepass", storePassword, "-signedjar", out}, tc.sign, []string{unsignedJar(t), "k"})
-			run(t, "jarsigner", args...)
+			run(t, "jarsigner", slices.Concat([]string{"-keystore", store, "-storepass", storePassword, "-signedjar", out}, tc.sign, []string{unsignedJar(t), alias})...)
 			jar, err := os.ReadFile(out)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := verify(t, jar, jarsign.Options{Trust: []*x509.Certificate{c}})
+			got, err := verify(t, jar, jarsign.Options{Trust: []*x509.Certificate{trust}})
 			if tc.refused != "" {
 				if fault.KindOf(err) == "" || !strings.Contains(err.Error(), tc.refused) {
 					t.Fatalf("got %v, want a fault saying %q", err, tc.refused)
@@ -125,18 +175,9 @@ func TestVerifiesWhatJarsignerSigns(t *testing.T) {
 func TestJarsignerVerifiesWhatWeSign(t *testing.T) {
 	t.Parallel()
 	jdk(t)
-	ec := func(c elliptic.Curve) crypto.Signer {
-		k, err := ecdsa.GenerateKey(c, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, private := range map[string]crypto.Signer{"P-256": ec(elliptic.P256()), "P-384": ec(elliptic.P384()), "P-521": ec(elliptic.P521()), "RSA": rsaKey} {
+	for name, private := range map[string]crypto.Signer{
+		"P-256": ecKey(t, elliptic.P256()), "P-384": ecKey(t, elliptic.P384()), "P-521": ecKey(t, elliptic.P521()), "RSA": rsaKey(t),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			key, err := jarsign.SelfSigned(private, named("Ours"), time.Now().Add(-time.Hour), time.Now().AddDate(5, 0, 0), big.NewInt(7), rand.Reader)
@@ -167,18 +208,11 @@ func TestJarsignerVerifiesWhatWeSign(t *testing.T) {
 // strict has jarsigner verify a jar with trusted certificates; in strict mode its exit code is 0 only without errors.
 func strict(t *testing.T, jar []byte, trust []*x509.Certificate) {
 	t.Helper()
-	dir := t.TempDir()
-	file, store := filepath.Join(dir, "ours.jar"), filepath.Join(dir, "trust.p12")
-	if err := os.WriteFile(file, jar, 0o600); err != nil {
+	text, err := pkcs12.Modern.EncodeTrustStore(trust, storePassword)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for i, c := range trust {
-		pemFile := filepath.Join(dir, "c.pem")
-		if err := os.WriteFile(pemFile, cert.PEM(c), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		run(t, "keytool", "-importcert", "-noprompt", "-alias", string(rune('a'+i)), "-file", pemFile, "-keystore", store, "-storepass", storePassword)
-	}
+	file, store := write(t, "ours.jar", jar), write(t, "trust.p12", text)
 	out := run(t, "jarsigner", "-verify", "-strict", "-keystore", store, "-storepass", storePassword, file)
 	if !strings.Contains(out, "jar verified.") {
 		t.Errorf("jarsigner says: %s", out)
@@ -188,8 +222,7 @@ func strict(t *testing.T, jar []byte, trust []*x509.Certificate) {
 func TestParsePKCS12OfKeytool(t *testing.T) {
 	t.Parallel()
 	jdk(t)
-	store, c := keystore(t, "-keyalg", "EC", "-groupname", "secp256r1")
-	text, err := os.ReadFile(store)
+	text, err := os.ReadFile(keytool(t, "EC", "-groupname", "secp256r1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +230,7 @@ func TestParsePKCS12OfKeytool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := verify(t, signed(t, key, jarsign.SignOptions{}), jarsign.Options{Trust: []*x509.Certificate{c}}); err != nil {
+	if _, err := verify(t, signed(t, key, jarsign.SignOptions{}), jarsign.Options{Trust: key.Chain}); err != nil {
 		t.Error(err)
 	}
 	if _, err := jarsign.ParsePKCS12(text, "wrong"); err == nil || !strings.Contains(err.Error(), "password") {

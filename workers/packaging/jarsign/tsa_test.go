@@ -1,6 +1,7 @@
 package jarsign_test
 
 import (
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -181,14 +182,14 @@ func TestVerifiesTimestampsOfJarsigner(t *testing.T) {
 	jdk(t)
 	tsa := newKey(t, cert.Options{Seed: "tsa", Name: named("TSA"), Stamps: true})
 	url := serve(t, &authority{key: tsa, time: "20260501120000Z"})
-	store, c := keystore(t, "-keyalg", "EC", "-groupname", "secp256r1")
+	store, c := keystore(t, ecKey(t, elliptic.P256()))
 	out := filepath.Join(t.TempDir(), "signed.jar")
-	run(t, "jarsigner", "-keystore", store, "-storepass", storePassword, "-tsa", url, "-signedjar", out, unsignedJar(t), "k")
+	run(t, "jarsigner", "-keystore", store, "-storepass", storePassword, "-tsa", url, "-signedjar", out, unsignedJar(t), "1")
 	jar, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	far := time.Date(2039, 1, 1, 0, 0, 0, 0, time.UTC) // the signer's certificate ends in 2034, the authority's in 2040
+	far := time.Date(2039, 1, 1, 0, 0, 0, 0, time.UTC) // the signer's certificate ends in 2035, the authority's in 2040
 	got, err := verify(t, jar, jarsign.Options{Trust: []*x509.Certificate{c, tsa.Chain[0]}, At: far})
 	if err != nil || got.Signers[0].Timestamp == nil {
 		t.Errorf("got %+v, %v; want a jar that its timestamp keeps valid", got, err)
