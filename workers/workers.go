@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cordage-sandbox/cordage/workers/balance"
 	"github.com/cordage-sandbox/cordage/workers/bus"
 	"github.com/cordage-sandbox/cordage/workers/clock"
@@ -130,7 +132,9 @@ func run(ctx context.Context, boot role.Boot, stderr io.Writer, reload func(cont
 		return err
 	}
 	start := time.Now()
-	ready := func() { tel.Log.Info("the worker is ready", "took", time.Since(start).Round(time.Millisecond).String()) }
+	ready := func() {
+		tel.Log.Info("the worker is ready", "took", time.Since(start).Round(time.Millisecond).String())
+	}
 	tel.Log.Info("the worker starts", "monitor", boot.Monitor)
 	if err := role.RunAll(ctx, tel.Status, ready, components(env, w)...); err != nil {
 		tel.Log.Error("the worker failed", "error", err)
@@ -183,8 +187,11 @@ type clockInfo struct {
 	Now     time.Time  `json:"now"`
 }
 
-// followClock applies the sandbox's clock until ctx ends. It is ready when what was set before is applied.
+// followClock applies the sandbox's clock until ctx ends, and shows whether Kafka answers. It is ready when what was set
+// before is applied.
 func followClock(ctx context.Context, env role.Env, ready func()) (err error) {
+	kafka := env.Telemetry.Status.Component("kafka")
+	kafka.Down("connecting")
 	b, err := bus.Open(ctx, bus.ConfigFrom(env))
 	if err != nil {
 		if ctx.Err() != nil {
@@ -192,6 +199,7 @@ func followClock(ctx context.Context, env role.Env, ready func()) (err error) {
 		}
 		return fmt.Errorf("connect to Kafka: %w", err)
 	}
+	kafka.Up()
 	defer func() { err = errors.Join(err, b.Close()) }()
 	settings := bus.NewCompacted[record.Clock](b, record.TopicClock)
 	settings.OnChange(func(ctx context.Context, _ string, _, set *record.Clock) {
@@ -200,7 +208,46 @@ func followClock(ctx context.Context, env role.Env, ready func()) (err error) {
 			env.Telemetry.Log.InfoContext(ctx, "the clock is set", "version", set.Setting.Version, "to", set.Setting.String())
 		}
 	})
-	return settings.Run(ctx, ready)
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return settings.Run(ctx, ready) })
+	work.Go(func() error {
+		watch(ctx, kafka, b.Ping)
+		return nil
+	})
+	return work.Wait()
+}
+
+// Rests between two tests of Kafka.
+const (
+	pingEvery     = 10 * time.Second
+	pingWhileDown = 500 * time.Millisecond
+	pingLimit     = 3 * time.Second
+)
+
+// watch keeps a component's state true until ctx ends: DOWN while ping fails.
+func watch(ctx context.Context, mark telemetry.Mark, ping func(context.Context) error) {
+	for wait := pingEvery; ; {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, pingLimit)
+		err := ping(limited)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			wait = pingWhileDown
+			mark.Down(err.Error())
+		default:
+			wait = pingEvery
+			mark.Up()
+		}
+	}
 }
 
 // Bounds of a worker's memory: garbage is collected when the heap has grown by half, rather than by the whole as is Go's

@@ -47,8 +47,6 @@ func (w *worker) Run(ctx context.Context, ready func()) error {
 	databases := store.NewConnections(config, w.secrets, boot.Node)
 	defer databases.Close()
 
-	kafka := tel.Status.Component("kafka")
-	kafka.Down("connecting")
 	b, err := bus.Open(ctx, bus.ConfigFrom(w.env))
 	if err != nil {
 		if ctx.Err() != nil {
@@ -56,7 +54,6 @@ func (w *worker) Run(ctx context.Context, ready func()) error {
 		}
 		return fmt.Errorf("connect to Kafka: %w", err)
 	}
-	kafka.Up()
 	defer func() {
 		if err := b.Close(); err != nil {
 			tel.Log.Warn("close the connection to Kafka", "error", err)

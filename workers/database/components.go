@@ -136,7 +136,8 @@ func (r *resources) packages(m maps, configured gate) []role.Component {
 	wakeCPKs, wakeSweeper := newWake(), newWake()
 	u := &uploads{config: r.config, secrets: r.secrets, publisher: r.publisher, sections: m.sections,
 		stored: func() { wakeUp(wakeCPKs) }, clock: r.env.Clock, log: tel.Log, tracer: tel.Tracer}
-	sub := r.bus.Durable(bus.DurableConfig{Group: "cpi.chunk.writer", Topic: record.TopicCPIUpload, MaxBatch: uploadBatch}, u.handle)
+	sub := r.bus.Durable(bus.DurableConfig{Group: "cpi.chunk.writer", Topic: record.TopicCPIUpload,
+		MaxBatch: uploadBatch, Patience: forEver}, u.handle)
 	s := &sweeper{config: r.config, statuses: m.uploads, wake: wakeSweeper, clock: r.env.Clock, log: tel.Log}
 	s.watch()
 	c := &certificates{config: r.config}
@@ -156,6 +157,9 @@ func (r *resources) packages(m maps, configured gate) []role.Component {
 	}
 }
 
+// forEver is the patience of the subscriptions: what fails in them is a server that is away.
+const forEver = 365 * 24 * time.Hour
+
 // nodes: virtual nodes and their uniqueness checks.
 func (r *resources) nodes(m maps, configured gate) []role.Component {
 	tel := r.env.Telemetry
@@ -166,7 +170,8 @@ func (r *resources) nodes(m maps, configured gate) []role.Component {
 			sections: m.sections, clock: r.env.Clock, log: tel.Log},
 		publisher: r.publisher, clock: r.env.Clock, log: tel.Log, tracer: tel.Tracer, limit: semaphore.NewWeighted(concurrentCreations),
 	}
-	creation := r.bus.Durable(bus.DurableConfig{Group: "virtual.node.async.operation.group", Topic: record.TopicVirtualNodeAsyncRequest}, v.handle)
+	creation := r.bus.Durable(bus.DurableConfig{Group: "virtual.node.async.operation.group", Topic: record.TopicVirtualNodeAsyncRequest,
+		MaxBatch: creationBatch, Patience: forEver}, v.handle)
 
 	known := newGate()
 	topic := reconcile(r, reconciler[record.VirtualNodeInfo]{topic: record.TopicVirtualNodeInfo, published: m.nodes, entries: nodeEntries(r.config),
@@ -177,12 +182,18 @@ func (r *resources) nodes(m maps, configured gate) []role.Component {
 	stores := &nodeStores{nodes: m.nodes, config: r.config, databases: r.databases}
 	host := &uniquenessHost{stores: stores, clock: r.env.Clock, log: tel.Log, checker: uniqueness.New(uniqueness.Config{
 		Stores: stores, Clock: r.env.Clock, Chance: r.env.Chance, Log: tel.Log, Metrics: tel.Metrics, Tracer: tel.Tracer})}
-	checks := r.bus.Durable(bus.DurableConfig{Group: "uniqueness.checker", Topic: record.TopicUniquenessCheck}, host.handle)
+	checks := r.bus.Durable(bus.DurableConfig{Group: "uniqueness.checker", Topic: record.TopicUniquenessCheck, Patience: forEver}, host.handle)
 	return []role.Component{
 		topic,
 		{Name: "crypto client", Run: hsm.Run},
-		{Name: "virtual node creation", Run: configured.behind(creation.Run)},
-		{Name: "uniqueness checker", Run: known.behind(checks.Run)},
+		{Name: "virtual node creation", Run: configured.behind(func(ctx context.Context, ready func()) error {
+			v.creator.stopping = ctx.Done()
+			return creation.Run(ctx, ready)
+		})},
+		{Name: "uniqueness checker", Run: known.behind(func(ctx context.Context, ready func()) error {
+			host.stopping = ctx.Done()
+			return checks.Run(ctx, ready)
+		})},
 	}
 }
 

@@ -32,9 +32,10 @@ type creator struct {
 	sections  *bus.Compacted[record.Configuration]
 	clock     *clock.Clock
 	log       *slog.Logger
+	stopping  <-chan struct{} // closed when the worker is told to stop
 }
 
-// busError is a failure to publish; what was to be published must be published by whoever takes the request next.
+// busError is a failure to publish, or to wait for another worker; whoever takes the request next must do it.
 type busError struct{ err error }
 
 func (e *busError) Error() string { return e.err.Error() }
@@ -306,8 +307,7 @@ func (c *creator) announce(ctx context.Context, hash ident.ShortHash) error {
 	if err != nil {
 		return &busError{fmt.Errorf("publish virtual node %s: %w", hash, err)}
 	}
-	c.ensureWrappingKey(ctx, hash)
-	return nil
+	return c.ensureWrappingKey(ctx, hash)
 }
 
 // Bounds of the wait for a crypto worker.
@@ -319,26 +319,36 @@ const (
 // ensureWrappingKey asks a crypto worker for the node's wrapping key, so that a node that is reported as complete has it.
 // If no crypto worker answers in time the node is complete without: crypto workers make the missing keys of all published
 // nodes when they start. Corda 5.0 makes it when a member is registered.
-func (c *creator) ensureWrappingKey(ctx context.Context, hash ident.ShortHash) {
+//
+// A worker that stops does not wait: the request goes to another one, as the error says.
+func (c *creator) ensureWrappingKey(ctx context.Context, hash ident.ShortHash) error {
 	limited, cancel := context.WithTimeout(ctx, wrappingKeyLimit)
 	defer cancel()
+	go func() {
+		select {
+		case <-c.stopping:
+			cancel()
+		case <-limited.Done():
+		}
+	}()
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		answer, err := c.hsm.Call(limited, record.HSMRegistrationRequest{TenantID: string(hash)})
 		if err == nil && answer.Failure != nil {
 			err = answer.Failure
 		}
-		if err == nil {
-			return
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(limited.Err(), context.Canceled):
+			return &busError{fmt.Errorf("wait for the wrapping key of virtual node %s: the worker stops", hash)}
+		case !pause(limited, wait):
+			if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+				c.log.WarnContext(ctx, "no crypto worker made the virtual node's wrapping key in time; it will be made later",
+					"virtualNode", hash, "limit", wrappingKeyLimit.String(), "error", err)
+				return nil
+			}
+			return &busError{fmt.Errorf("wait for the wrapping key of virtual node %s: the worker stops", hash)}
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-			c.log.DebugContext(ctx, "asking again for a wrapping key", "virtualNode", hash, "error", err)
-		case <-limited.Done():
-			timer.Stop()
-			c.log.WarnContext(ctx, "no crypto worker made the virtual node's wrapping key in time; it will be made later",
-				"virtualNode", hash, "limit", wrappingKeyLimit.String(), "error", err)
-			return
-		}
+		c.log.DebugContext(ctx, "asking again for a wrapping key", "virtualNode", hash, "error", err)
 	}
 }

@@ -38,7 +38,13 @@ func TestKafkaCrashes(t *testing.T) {
 	t.Parallel()
 	server, broker := cluster.OwnKafka(t)
 	c := cluster.NewOn(t, cluster.Shared(t), broker)
-	outage(t, c, server, func(*cluster.Worker) error { return nil })
+	outage(t, c, server, func(w *cluster.Worker) error {
+		code, body := cluster.Status(w.Boot)
+		if code != http.StatusServiceUnavailable || !strings.Contains(body, `"kafka":{"status":"DOWN"`) {
+			return fmt.Errorf("/status is %d %s, want Kafka DOWN", code, body)
+		}
+		return nil
+	})
 }
 
 // outage crashes a server in the middle of work and starts it again; down tells how a database worker shows it.

@@ -26,6 +26,8 @@ type uniquenessHost struct {
 	stores  *nodeStores
 	clock   *clock.Clock
 	log     *slog.Logger
+
+	stopping <-chan struct{} // closed when the worker is told to stop
 }
 
 // databaseWait is how long requests wait for a database that is away before they are answered with an exception. A flow
@@ -113,6 +115,11 @@ func (u *uniquenessHost) decide(ctx context.Context, all []asked) error {
 		open = again(all, open)
 		if len(open) == 0 || !time.Now().Before(deadline) {
 			return nil
+		}
+		select {
+		case <-u.stopping:
+			return fmt.Errorf("decide %d uniqueness checks: their database is away and the worker stops", len(open))
+		default:
 		}
 		u.log.WarnContext(ctx, "waiting for the database of uniqueness checks", "requests", len(open))
 		if !pause(ctx, databaseAgain) {

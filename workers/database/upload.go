@@ -68,7 +68,8 @@ func (u *uploads) handle(ctx context.Context, batch []bus.Record) ([]bus.Message
 	return out, nil
 }
 
-// part stores one part, and works on the file if it is the last one. A database that is away is waited for.
+// part stores one part, and works on the file if it is the last one. The error is that of ctx, of the bus, or of a database
+// that is away; then the batch comes again.
 func (u *uploads) part(ctx context.Context, chunk record.FileChunk) ([]bus.Message, error) {
 	var answer []bus.Message
 	err := untilDatabase(ctx, u.log, "store a part of an upload", func() (err error) {
@@ -85,7 +86,7 @@ func (u *uploads) part(ctx context.Context, chunk record.FileChunk) ([]bus.Messa
 		}
 		return u.failed(ctx, chunk, refused), nil
 	}
-	if err != nil && ctx.Err() == nil && !isBusError(err) {
+	if err != nil && ctx.Err() == nil && !isBusError(err) && !store.IsTransient(err) {
 		return u.failed(ctx, chunk, err), nil
 	}
 	if err == nil && chunk.PartNumber == 0 {
@@ -189,11 +190,12 @@ func isBusError(err error) bool {
 	return ok
 }
 
-// untilDatabase calls fn until it ends with anything but a failure that passes by itself.
+// untilDatabase calls fn until it ends with anything but a failure that passes by itself, for up to transientLimit.
 func untilDatabase(ctx context.Context, log *slog.Logger, what string, fn func() error) error {
+	began := time.Now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := fn()
-		if err == nil || ctx.Err() != nil || !store.IsTransient(err) {
+		if err == nil || ctx.Err() != nil || !store.IsTransient(err) || time.Since(began) > transientLimit {
 			return err
 		}
 		log.WarnContext(ctx, "waiting for the database", "to", what, "error", err, "again", wait.String())

@@ -37,8 +37,11 @@ type virtualNodes struct {
 // for a short time one to each of the three new databases.
 const concurrentCreations = 4
 
-// handle works on a batch of one partition: the requests of one node in order, different nodes at the same time. Its
-// error is that of ctx or of the bus, after which the batch comes again.
+// creationBatch is small, because a worker that is told to stop finishes the batch in hand.
+const creationBatch = 8
+
+// handle works on a batch of one partition: the requests of one node in order, different nodes at the same time. After
+// an error (of the bus, a database that is away, a worker that stops) the batch comes again.
 func (v *virtualNodes) handle(ctx context.Context, batch []bus.Record) ([]bus.Message, error) {
 	var order []string
 	byKey := map[string][]bus.Record{}
@@ -49,7 +52,7 @@ func (v *virtualNodes) handle(ctx context.Context, batch []bus.Record) ([]bus.Me
 		byKey[r.Key] = append(byKey[r.Key], r)
 	}
 	dead := make([][]bus.Message, len(order))
-	work, ctx := errgroup.WithContext(ctx)
+	var work errgroup.Group // one that fails does not end the others
 	for i, key := range order {
 		work.Go(func() error {
 			if err := v.limit.Acquire(ctx, 1); err != nil {
@@ -93,6 +96,7 @@ func (v *virtualNodes) one(ctx context.Context, r bus.Record) ([]bus.Message, er
 	state, refused := record.OperationCompleted, (*creationError)(nil)
 	if err != nil {
 		if !errors.As(err, &refused) {
+			span.RecordError(err)
 			return nil, err
 		}
 		state = refused.state
@@ -133,14 +137,17 @@ func invalid(format string, args ...any) error {
 	return &creationError{record.OperationValidationFailed, fmt.Errorf(format, args...)}
 }
 
-// maxCreationAttempts bounds attempts that fail for other reasons than a database that is away, which is waited for as
-// long as it takes.
+// maxCreationAttempts bounds attempts that fail for other reasons than a database that is away.
 const maxCreationAttempts = 3
+
+// transientLimit is how long a database that is away is waited for here. Then the bus gives the batch again, to this worker
+// or to another.
+const transientLimit = 2 * time.Second
 
 // attempts creates the node, again and again where another attempt may go better: the database was away, or a worker that
 // was killed left statements behind that finished late.
 func (v *virtualNodes) attempts(ctx context.Context, key string, q record.VirtualNodeRequest) error {
-	wait := 50 * time.Millisecond
+	wait, began := 50*time.Millisecond, time.Now()
 	progress := func() error { return v.publishStatus(ctx, q, record.OperationInProgress, nil) }
 	for attempt := 1; ; {
 		err := v.creator.create(ctx, key, q, progress)
@@ -148,7 +155,11 @@ func (v *virtualNodes) attempts(ctx context.Context, key string, q record.Virtua
 		if err == nil || ctx.Err() != nil || errors.As(err, &final) || isBusError(err) {
 			return err
 		}
-		if !store.IsTransient(err) {
+		if store.IsTransient(err) {
+			if time.Since(began) > transientLimit {
+				return err
+			}
+		} else {
 			if attempt == maxCreationAttempts {
 				return v.giveUp(ctx, q, err)
 			}

@@ -80,8 +80,6 @@ func (w *worker) open(ctx context.Context) (_ *resources, err error) {
 
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() error {
-		mark := w.env.Telemetry.Status.Component("kafka")
-		mark.Down("connecting")
 		b, err := bus.Open(workCtx, bus.ConfigFrom(w.env))
 		if err != nil {
 			return fmt.Errorf("connect to Kafka: %w", err)
@@ -90,7 +88,6 @@ func (w *worker) open(ctx context.Context) (_ *resources, err error) {
 		if r.publisher, err = b.NewPublisher(workCtx, "database"); err != nil {
 			return fmt.Errorf("make the publisher: %w", err)
 		}
-		mark.Up()
 		return nil
 	})
 	work.Go(func() error { return r.connect(workCtx) })
