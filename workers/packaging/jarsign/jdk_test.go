@@ -145,7 +145,8 @@ func TestVerifiesWhatJarsignerSigns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, alias := "", "1" // the JDK's name for an entry without one
+			var store string
+			alias := "1" // the JDK's name for an entry without one
 			trust := newKey(t, cert.Options{}).Chain[0]
 			if tc.key != nil {
 				store, trust = keystore(t, tc.key)
