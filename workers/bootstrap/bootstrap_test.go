@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/cordage-sandbox/cordage/workers/ident"
 	"github.com/cordage-sandbox/cordage/workers/keys"
 	"github.com/cordage-sandbox/cordage/workers/role"
+	"github.com/cordage-sandbox/cordage/workers/settings"
 	"github.com/cordage-sandbox/cordage/workers/store"
 )
 
@@ -172,43 +174,59 @@ func TestDatabases(t *testing.T) {
 			if len(steps) != 8 || steps[0] != "databases" {
 				t.Errorf("steps told are %v", steps)
 			}
-			made := snapshot(t, c)
-			sections := []string{
-				"corda.crypto version 0 of init: t", "corda.externalMessaging version 0 of admin: f", "corda.flow version 0 of admin: f",
-				"corda.membership version 0 of admin: f", "corda.messaging version 0 of admin: f", "corda.p2p.gateway version 0 of admin: f",
-				"corda.p2p.linkManager version 0 of admin: f", "corda.reconciliation version 0 of admin: f", "corda.rest version 0 of admin: f",
-				"corda.sandbox version 0 of admin: f", "cordage.packaging version 0 of admin: f",
-			}
-			slices.Sort(made["sections"])
-			if diff := cmp.Diff(sections, made["sections"]); diff != "" {
-				t.Errorf("sections (- want, + got):\n%s", diff)
-			}
-			if diff := cmp.Diff([]string{"admin Default Admin t Default System Admin"}, made["users"]); diff != "" {
-				t.Errorf("users (- want, + got):\n%s", diff)
-			}
-			counts := map[string]int{}
-			for _, p := range made["permissions"] {
-				of, _, _ := strings.Cut(p, ":")
-				counts[of]++
-			}
-			if diff := cmp.Diff(map[string]int{adminRole: 1, "UserAdminRole": 14, "VNodeCreatorRole": 8, "CordaDeveloperRole": 2}, counts); diff != "" {
-				t.Errorf("permissions of roles (- want, + got):\n%s", diff)
-			}
-			for what, connection := range map[string]store.Connection{
-				"config": r.Config, "config, read only": r.ConfigReader, "rbac": r.RBAC, "crypto": r.Crypto, "virtual nodes": r.VirtualNodes,
-			} {
-				conn := connect(t, connection)
-				if got := query(t, conn, "SELECT current_user::text"); got[0] != connection.User {
-					t.Errorf("%s: connected as %v, want %s", what, got, connection.User)
-				}
-			}
+			checkLogins(t, r)
 			if separate == (c.layout().config == c.layout().rbac) {
 				t.Errorf("the layout is %+v", c.layout())
 			}
-			checkPassword(t, c)
-			checkMasterKey(t, c)
+			t.Run("rows", func(t *testing.T) { checkRows(t, c) })
+			t.Run("rights", func(t *testing.T) { checkGrants(t, c) })
+			if separate {
+				t.Run("closed to others", func(t *testing.T) { checkClosed(t, c, r) })
+			} else {
+				t.Run("users can do no more", func(t *testing.T) { checkUsers(t, r) })
+			}
 		})
 	}
+}
+
+func checkLogins(t *testing.T, r Result) {
+	t.Helper()
+	for what, connection := range map[string]store.Connection{
+		"config": r.Config, "config, read only": r.ConfigReader, "rbac": r.RBAC, "crypto": r.Crypto, "virtual nodes": r.VirtualNodes,
+	} {
+		conn := connect(t, connection)
+		if got := query(t, conn, "SELECT current_user::text"); got[0] != connection.User {
+			t.Errorf("%s: connected as %v, want %s", what, got, connection.User)
+		}
+	}
+}
+
+func checkRows(t *testing.T, c Config) {
+	t.Helper()
+	made := snapshot(t, c)
+	sections := []string{
+		"corda.crypto version 0 of init: t", "corda.externalMessaging version 0 of admin: f", "corda.flow version 0 of admin: f",
+		"corda.membership version 0 of admin: f", "corda.messaging version 0 of admin: f", "corda.p2p.gateway version 0 of admin: f",
+		"corda.p2p.linkManager version 0 of admin: f", "corda.reconciliation version 0 of admin: f", "corda.rest version 0 of admin: f",
+		"corda.sandbox version 0 of admin: f", "cordage.packaging version 0 of admin: f",
+	}
+	slices.Sort(made["sections"])
+	if diff := cmp.Diff(sections, made["sections"]); diff != "" {
+		t.Errorf("sections (- want, + got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"admin Default Admin t Default System Admin"}, made["users"]); diff != "" {
+		t.Errorf("users (- want, + got):\n%s", diff)
+	}
+	counts := map[string]int{}
+	for _, p := range made["permissions"] {
+		of, _, _ := strings.Cut(p, ":")
+		counts[of]++
+	}
+	if diff := cmp.Diff(map[string]int{adminRole: 1, "UserAdminRole": 14, "VNodeCreatorRole": 8, "CordaDeveloperRole": 2}, counts); diff != "" {
+		t.Errorf("permissions of roles (- want, + got):\n%s", diff)
+	}
+	checkPassword(t, c)
+	checkMasterKey(t, c)
 }
 
 func checkPassword(t *testing.T, c Config) {
@@ -222,28 +240,51 @@ func checkPassword(t *testing.T, c Config) {
 	}
 }
 
-// checkMasterKey reads the section corda.crypto as a crypto worker does, through the read-only connection's database.
+// checkMasterKey reads the section corda.crypto as a crypto worker does.
 func checkMasterKey(t *testing.T, c Config) {
 	t.Helper()
 	text := query(t, super(t, c, c.layout().config), "SELECT config FROM config.config WHERE section = 'corda.crypto'")[0]
-	if strings.Contains(text, c.MasterPassphrase) || strings.Contains(text, c.MasterSalt) || !strings.Contains(text, `"defaultWrappingKey":"root1"`) {
-		t.Errorf("section corda.crypto is %s", text)
+	if err := settings.Validate(settings.SectionCrypto, text); err != nil {
+		t.Errorf("the section is not valid: %v", err)
+	}
+	var section struct {
+		HSM struct {
+			Default string `json:"defaultWrappingKey"`
+			Keys    []struct {
+				Alias            string
+				Passphrase, Salt json.RawMessage
+			} `json:"wrappingKeys"`
+		} `json:"hsm"`
+	}
+	if err := json.Unmarshal([]byte(text), &section); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := keys.NewSecrets(c.Secrets.Passphrase, c.Secrets.Salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := section.HSM.Keys[0]
+	passphrase, passphraseErr := secrets.Reveal(k.Passphrase)
+	salt, saltErr := secrets.Reveal(k.Salt)
+	if passphraseErr != nil || saltErr != nil || passphrase != c.MasterPassphrase || salt != c.MasterSalt || k.Alias != "root1" || section.HSM.Default != "root1" {
+		t.Errorf("the master key comes from %q, %q (%v, %v), alias %s, default %s", passphrase, salt, passphraseErr, saltErr, k.Alias, section.HSM.Default)
+	}
+	if strings.Contains(text, c.MasterPassphrase) || strings.Contains(text, c.MasterSalt) {
+		t.Errorf("the section shows a secret: %s", text)
 	}
 }
 
-// A run that ends after any step, and is made again, ends in the same state as one that was never interrupted.
+// Runs that end after the first step, after the second, and so on, end in the same state as one that was never
+// interrupted.
 func TestInterruptedAfterEachStep(t *testing.T) {
 	t.Parallel()
 	crash := errors.New("crash")
 	for name, separate := range map[string]bool{"one database": false, "separate databases": true} {
-		whole := newConfig(t, separate)
-		bootstrap(t, whole)
-		want := snapshot(t, whole)
-		for _, s := range newRun(whole).steps() {
-			t.Run(name+"/"+s.name, func(t *testing.T) {
-				t.Parallel()
-				c := newConfig(t, separate)
-				c.Passwords = whole.Passwords
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, whole := newConfig(t, separate), newConfig(t, separate)
+			whole.Passwords = c.Passwords
+			for _, s := range newRun(c).steps() {
 				r := newRun(c)
 				r.after = func(step string) error {
 					if step == s.name {
@@ -251,16 +292,18 @@ func TestInterruptedAfterEachStep(t *testing.T) {
 					}
 					return nil
 				}
-				if err := r.all(t.Context(), func(string) {}); !errors.Is(err, crash) {
-					t.Fatalf("error = %v, want the crash", err)
-				}
+				err := r.all(t.Context(), func(string) {})
 				r.close()
-				bootstrap(t, c)
-				if diff := cmp.Diff(want, renamed(snapshot(t, c), c.Prefix, whole.Prefix)); diff != "" {
-					t.Errorf("the state differs (- never interrupted, + interrupted):\n%s", diff)
+				if !errors.Is(err, crash) {
+					t.Fatalf("after %s: error = %v, want the crash", s.name, err)
 				}
-			})
-		}
+			}
+			bootstrap(t, c)
+			bootstrap(t, whole)
+			if diff := cmp.Diff(snapshot(t, whole), renamed(snapshot(t, c), c.Prefix, whole.Prefix)); diff != "" {
+				t.Errorf("the state differs (- never interrupted, + interrupted):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -32,42 +33,35 @@ func rightsIn(t testing.TB, conn *pgx.Conn) []string {
 }
 
 // The rights in the database are those in the table, and no others.
-func TestGrantsAreTheTable(t *testing.T) {
-	t.Parallel()
-	for name, separate := range map[string]bool{"one database": false, "separate databases": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newConfig(t, separate)
-			bootstrap(t, c)
-			l := c.layout()
-			for _, database := range l.databases() {
-				conn := super(t, c, database)
-				want := []string{"USAGE on SCHEMA public to PUBLIC"}
-				if database == l.nodes {
-					want = append(want, "CONNECT on DATABASE  to PUBLIC")
-				}
-				for _, g := range grants() {
-					if l.database(g.schema) != database {
-						continue
-					}
-					for _, object := range objectsOf(t, conn, g) {
-						for _, p := range g.privileges {
-							want = append(want, fmt.Sprintf("%s on %s to %s", p, object, c.Prefix+g.role))
-						}
-					}
-				}
-				slices.Sort(want)
-				got := rightsIn(t, conn)
-				slices.Sort(got)
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("rights in %s (- the table, + the database):\n%s", database, diff)
+func checkGrants(t *testing.T, c Config) {
+	t.Helper()
+	l := c.layout()
+	for _, database := range l.databases() {
+		conn := super(t, c, database)
+		want := []string{"USAGE on SCHEMA public to PUBLIC"}
+		if database == l.nodes {
+			want = append(want, "CONNECT on DATABASE  to PUBLIC")
+		}
+		for _, g := range grants() {
+			if l.database(g.schema) != database {
+				continue
+			}
+			for _, object := range objectsOf(t, conn, g) {
+				for _, p := range g.privileges {
+					want = append(want, fmt.Sprintf("%s on %s to %s", p, object, c.Prefix+g.role))
 				}
 			}
-			if members := query(t, super(t, c, l.nodes), `SELECT format('%s of %s', member::regrole, roleid::regrole) FROM pg_auth_members
-				WHERE member::regrole::text LIKE $1 || '%' OR roleid::regrole::text LIKE $1 || '%'`, c.Prefix); len(members) > 0 {
-				t.Errorf("there are memberships: %v", members)
-			}
-		})
+		}
+		slices.Sort(want)
+		got := rightsIn(t, conn)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("rights in %s (- the table, + the database):\n%s", database, diff)
+		}
+	}
+	if members := query(t, super(t, c, l.nodes), `SELECT format('%s of %s', member::regrole, roleid::regrole) FROM pg_auth_members
+		WHERE member::regrole::text LIKE $1 || '%' OR roleid::regrole::text LIKE $1 || '%'`, c.Prefix); len(members) > 0 {
+		t.Errorf("there are memberships: %v", members)
 	}
 }
 
@@ -87,10 +81,8 @@ func objectsOf(t *testing.T, conn *pgx.Conn, g grant) []string {
 	}
 }
 
-func TestUsersCanDoNoMore(t *testing.T) {
-	t.Parallel()
-	c := newConfig(t, false)
-	r := bootstrap(t, c)
+func checkUsers(t *testing.T, r Result) {
+	t.Helper()
 	ddl := []string{
 		"CREATE SCHEMA x", "CREATE TABLE public.x (n int)", "CREATE TEMPORARY TABLE x (n int)", "CREATE ROLE x", "CREATE DATABASE x",
 		"COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('/etc/passwd')", "SELECT rolpassword FROM pg_authid", "BEGIN; LOCK pg_class",
@@ -122,7 +114,6 @@ func TestUsersCanDoNoMore(t *testing.T) {
 				"SELECT rolpassword FROM pg_authid", "ALTER ROLE postgres PASSWORD 'x'", "CREATE ROLE x SUPERUSER"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			conn := connect(t, tc.as)
 			for _, sql := range tc.allowed {
 				if _, err := conn.Exec(t.Context(), sql); err != nil {
@@ -142,10 +133,8 @@ func TestUsersCanDoNoMore(t *testing.T) {
 }
 
 // With separate databases, each user reaches its own and no other.
-func TestSeparateDatabasesAreClosed(t *testing.T) {
-	t.Parallel()
-	c := newConfig(t, true)
-	r := bootstrap(t, c)
+func checkClosed(t *testing.T, c Config, r Result) {
+	t.Helper()
 	for _, user := range []store.Connection{r.Config, r.ConfigReader, r.RBAC, r.Crypto, r.VirtualNodes} {
 		own, err := store.ParseJDBC(user.JDBCURL)
 		if err != nil {
@@ -163,5 +152,35 @@ func TestSeparateDatabasesAreClosed(t *testing.T) {
 				t.Errorf("%s connecting to %s gives %v, want that it is denied", user.User, database, err)
 			}
 		}
+	}
+}
+
+// The table in docs/databases.md is this package's.
+func TestDocumentedGrants(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/databases.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, begins := strings.Cut(string(text), "<!-- grants:")
+	part, _, ends := strings.Cut(after, "<!-- end of grants -->")
+	if !begins || !ends {
+		t.Fatal("docs/databases.md has no table between the marks of grants")
+	}
+	var documented, want []string
+	for line := range strings.Lines(part) {
+		if strings.HasPrefix(line, "| `") {
+			documented = append(documented, strings.TrimSpace(line))
+		}
+	}
+	for _, g := range grants() {
+		on := map[objects]string{
+			onDatabase: "its database", onSchema: "schema " + g.schema, onTable: "table " + g.schema + "." + g.table,
+			onTables: "all tables in schema " + g.schema, onSequences: "all sequences in schema " + g.schema,
+		}[g.on]
+		want = append(want, fmt.Sprintf("| `%s` | %s on %s |", g.role, strings.Join(g.privileges, ", "), on))
+	}
+	if diff := cmp.Diff(want, documented); diff != "" {
+		t.Errorf("docs/databases.md differs (- want, + got):\n%s", diff)
 	}
 }
