@@ -72,8 +72,11 @@ func Open(o Options) (*Cache, error) {
 	return &Cache{dir: dir, offline: o.Offline, progress: progress}, nil
 }
 
-// With returns the same cache with another receiver of progress.
+// With returns the same cache with another receiver of progress; nil for none.
 func (c *Cache) With(progress func(Event)) *Cache {
+	if progress == nil {
+		progress = func(Event) {}
+	}
 	return &Cache{dir: c.dir, offline: c.offline, progress: progress}
 }
 

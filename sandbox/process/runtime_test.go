@@ -10,10 +10,13 @@ import (
 	"github.com/cordage-sandbox/cordage/sandbox/runtimetest"
 )
 
-// The test binary is also the worker that the suite starts.
+// The test binary is also the worker that the suite starts, and a supervisor that is killed.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
 		os.Exit(runtimetest.Worker(os.Args[1:], os.Stdout))
+	}
+	if plan := os.Getenv("CORDAGE_TEST_SUPERVISE"); plan != "" {
+		os.Exit(supervise(plan))
 	}
 	os.Exit(m.Run())
 }

@@ -2,7 +2,9 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -186,7 +188,7 @@ func (r *Runtime) ReplaceFiles(_ context.Context, spec sandbox.NodeSpec) error {
 	}
 	dir := r.files(spec.Name)
 	const closed = 0o700
-	if err := os.MkdirAll(dir, closed); err != nil {
+	if err := os.Mkdir(dir, closed); err != nil && !errors.Is(err, fs.ErrExist) {
 		return explainDisk(fmt.Errorf("hand files to %s: %w", spec.Name, err), dir)
 	}
 	for name, content := range spec.Files {
