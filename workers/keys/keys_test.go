@@ -244,4 +244,10 @@ func TestSCRAMVerifier(t *testing.T) {
 	if one == two || !strings.HasPrefix(one, "SCRAM-SHA-256$4096:") || strings.Contains(one, "secret") {
 		t.Errorf("verifiers are %s and %s", one, two)
 	}
+	if v, err := keys.SCRAMVerifierOfRandom(keys.RandomPassword(64)); err != nil || !strings.HasPrefix(v, "SCRAM-SHA-256$1:") {
+		t.Errorf("verifier of a random password is %s, %v", v, err)
+	}
+	if v, err := keys.SCRAMVerifierOfRandom("short"); err == nil {
+		t.Errorf("a short password gets the verifier %s of one round", v)
+	}
 }

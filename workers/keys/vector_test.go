@@ -28,7 +28,7 @@ func TestSCRAMVerifierIsPostgreSQLs(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "SCRAM-SHA-256$4096:cUek4nSYVVvhEP2JZ7ig+w==$trCaHX1X+Pt6iftxefMTeFmjXJvGL3MRyvn0RtQieks=:ysam3etgLd4vQX5ixztYQCOGA0dxgrj96ulvMxhkYuY="
-	if got, err := scramVerifier("cordage-pass", salt); err != nil || got != want {
+	if got, err := scramVerifier("cordage-pass", salt, scramRounds); err != nil || got != want {
 		t.Errorf("verifier = %s, %v; want %s", got, err, want)
 	}
 }

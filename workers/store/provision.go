@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cordage-sandbox/cordage/workers/ident"
 	"github.com/cordage-sandbox/cordage/workers/keys"
@@ -27,7 +26,12 @@ func ProvisionNode(ctx context.Context, pool *pgxpool.Pool, admin Connection, s 
 		return nil, fmt.Errorf("make databases of a virtual node: %w", err)
 	}
 	dbs := make([]NodeDatabase, len(kinds))
-	verifiers, err := nodeVerifiers(dbs, admin, s, h, kinds)
+	for i, k := range kinds {
+		if dbs[i], err = nodeDatabase(admin, s, h, k); err != nil {
+			return nil, fmt.Errorf("make databases of virtual node %s: %w", h, err)
+		}
+	}
+	verifiers, err := nodeVerifiers(dbs)
 	if err != nil {
 		return nil, fmt.Errorf("make databases of virtual node %s: %w", h, err)
 	}
@@ -43,29 +47,17 @@ func ProvisionNode(ctx context.Context, pool *pgxpool.Pool, admin Connection, s 
 	return dbs, nil
 }
 
-// nodeVerifiers fills dbs and computes what PostgreSQL stores for the roles' passwords, by role name.
-func nodeVerifiers(dbs []NodeDatabase, admin Connection, s *keys.Secrets, h ident.ShortHash, kinds []NodeKind) (map[string]string, error) {
-	var g errgroup.Group
-	made := make([][2]string, len(kinds))
-	for i, k := range kinds {
-		g.Go(func() (err error) {
-			if dbs[i], err = nodeDatabase(admin, s, h, k); err != nil {
-				return err
-			}
-			for n, c := range []Connection{dbs[i].DDL, dbs[i].DML} {
-				if made[i][n], err = keys.SCRAMVerifier(c.Password); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
+// nodeVerifiers computes what PostgreSQL stores for the roles' passwords, by role name.
+func nodeVerifiers(dbs []NodeDatabase) (map[string]string, error) {
 	verifiers := map[string]string{}
-	for i, d := range dbs {
-		verifiers[d.DDL.User], verifiers[d.DML.User] = made[i][0], made[i][1]
+	for _, d := range dbs {
+		for _, c := range []Connection{d.DDL, d.DML} {
+			v, err := keys.SCRAMVerifierOfRandom(c.Password)
+			if err != nil {
+				return nil, fmt.Errorf("role %s: %w", c.User, err)
+			}
+			verifiers[c.User] = v
+		}
 	}
 	return verifiers, nil
 }

@@ -62,17 +62,21 @@ var transientClasses = []string{"08", "40", "53", "57", "58"} //nolint:gocheckno
 // lost connection. The end of a caller's context is not transient.
 func IsTransient(err error) bool {
 	var pg *pgconn.PgError
+	var connect *pgconn.ConnectError
+	var network net.Error
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.Is(err, context.Canceled):
 		return false
 	case errors.As(err, &pg):
 		return slices.Contains(transientClasses, pg.Code[:min(2, len(pg.Code))]) && pg.Code != "57014" || // not: query cancelled
 			pg.Code == "55P03" || // lock not available
 			pg.Code == "XX000" && strings.Contains(pg.Message, "concurrently updated")
+	case errors.As(err, &connect): // also after the time that a connection may take, which is not the caller's
+		return true
+	case errors.Is(err, context.DeadlineExceeded):
+		return false
 	}
-	var network net.Error
-	var connect *pgconn.ConnectError
-	return errors.As(err, &network) || errors.As(err, &connect) || pgconn.SafeToRetry(err) ||
+	return errors.As(err, &network) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
