@@ -1,6 +1,229 @@
 package bus_test
 
-// childRole is the environment variable that makes the test binary a worker that a test can kill.
-const childRole = "BUS_TEST_CHILD"
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
 
-func runChild(string) int { return 2 }
+	"github.com/cordage-sandbox/cordage/workers/bus"
+	"github.com/cordage-sandbox/cordage/workers/telemetry"
+)
+
+// The test binary is a worker when it is started with these in its environment, so that a test can kill it.
+const (
+	childRole    = "BUS_TEST_CHILD" // durable or responder
+	childBrokers = "BUS_TEST_BROKERS"
+	childPrefix  = "BUS_TEST_PREFIX"
+	childNode    = "BUS_TEST_NODE"
+)
+
+// runChild works until SIGTERM, and says on standard output when it is ready and what it handles.
+func runChild(role string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	tel, flush, err := telemetry.New(ctx, telemetry.Config{Role: role, Node: os.Getenv(childNode), LogLevel: "warn"})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer flush(context.WithoutCancel(ctx)) //nolint:errcheck // nothing to flush
+	b, err := bus.Open(ctx, bus.Config{
+		Brokers: strings.Fields(os.Getenv(childBrokers)), TopicPrefix: os.Getenv(childPrefix), Node: os.Getenv(childNode),
+		Telemetry: tel,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer b.Close()
+	var r runner
+	switch role {
+	case "durable":
+		answer := double(os.Getenv(childNode))
+		r = b.Durable(bus.DurableConfig{Group: "g", Topic: "in", MaxBatch: 25}, func(ctx context.Context, batch []bus.Record) ([]bus.Message, error) {
+			fmt.Println("handle", len(batch))
+			return answer(ctx, batch)
+		})
+	case "responder":
+		r = bus.NewResponder(b, "q", "g", func(ctx context.Context, i Item) (Sum, error) {
+			fmt.Println("handle", i.N)
+			if i.Text == "wait" { // to be killed
+				<-ctx.Done()
+			}
+			return addOne(ctx, i)
+		})
+	default:
+		return 2
+	}
+	if err := r.Run(ctx, func() { fmt.Println("ready") }); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// child is a worker in a process of its own.
+type child struct {
+	t     testing.TB
+	cmd   *exec.Cmd
+	lines chan string // what it says, until it ends
+	ended sync.Once
+}
+
+// child starts one. Its complaints go to the test's log.
+func (k *kafka) child(role, node string) *child {
+	k.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childRole+"="+role, childBrokers+"="+strings.Join(k.brokers, " "), childPrefix+"="+k.prefix, childNode+"="+node)
+	cmd.Stderr = k.t.Output()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		k.t.Fatal(err)
+	}
+	c := &child{t: k.t, cmd: cmd, lines: make(chan string, 100_000)}
+	go func() {
+		defer close(c.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			c.lines <- s.Text()
+		}
+	}()
+	k.t.Cleanup(c.kill)
+	return c
+}
+
+// await waits until the child says something that begins so, and gives it.
+func (c *child) await(prefix string) string {
+	c.t.Helper()
+	late := time.After(limit)
+	for {
+		select {
+		case line, ok := <-c.lines:
+			if !ok {
+				c.t.Fatalf("the child ended before it said %q", prefix)
+			}
+			if strings.HasPrefix(line, prefix) {
+				return line
+			}
+		case <-late:
+			c.t.Fatalf("the child has not said %q within %v", prefix, limit)
+		}
+	}
+}
+
+// kill ends the child at once.
+func (c *child) kill() {
+	c.ended.Do(func() {
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait()
+	})
+}
+
+// TestDurableKilled kills replicas with SIGKILL, most of them in the middle of a transaction, and checks that readers
+// see each answer once and in order. Half of the killed are started again under their names, as a supervisor does.
+func TestDurableKilled(t *testing.T) {
+	t.Parallel()
+	k := newKafka(t, 3, inOut...)
+	b := k.open("writer")
+	out := hear(t, b, "out")
+	p := k.publisher(b)
+	const n, each = 6000, 20
+	sent := make(chan error, 1)
+	go func() {
+		for i := 0; i < n; i += each {
+			if err := p.Publish(t.Context(), numbered("in", i, i+each, 40)...); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	replicas := []*child{k.child("durable", "a"), k.child("durable", "b")}
+	for _, c := range replicas {
+		c.await("ready")
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	chance := rand.New(rand.NewPCG(seed, seed))
+	names := 2
+	for range 8 {
+		i := chance.IntN(len(replicas))
+		select {
+		case _, ok := <-replicas[i].lines:
+			if !ok {
+				t.Fatal("a replica ended by itself")
+			}
+		case <-time.After(200 * time.Millisecond): // it has no work just now
+		}
+		<-time.After(time.Duration(chance.IntN(4000)) * time.Microsecond) // the transaction takes about as long
+		replicas[i].kill()
+		name := replicas[i].cmd.Env[len(replicas[i].cmd.Env)-1]
+		name = name[len(childNode)+1:]
+		if chance.IntN(2) == 0 {
+			name = fmt.Sprint("replica-", names)
+			names++
+		}
+		replicas[i] = k.child("durable", name)
+		replicas[i].await("ready")
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	checkOnce(t, out.await(n), n)
+}
+
+// TestResponderKilled: a request whose responder dies while handling it is answered by the next one.
+func TestResponderKilled(t *testing.T) {
+	t.Parallel()
+	k := newKafka(t, 1, questions...)
+	c := bus.NewCaller[Item, Sum](k.open("c"), "q", "c", bus.CallerOptions{Timeout: limit})
+	start(t, c)
+	first := k.child("responder", "r")
+	first.await("ready")
+	answered := make(chan error, 1)
+	go func() {
+		s, err := c.Call(t.Context(), Item{N: 1, Text: "wait"})
+		if err == nil && s.N != 2 {
+			err = fmt.Errorf("answer %d, want 2", s.N)
+		}
+		answered <- err
+	}()
+	first.await("handle 1")
+	first.kill()
+	start(t, bus.NewResponder(k.open("r"), "q", "g", addOne))
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTakeOverFromKilled measures nothing: it checks that the partitions of a replica that nobody starts again move to the
+// other one, and that its open transaction does not stand in the way.
+func TestTakeOverFromKilled(t *testing.T) {
+	t.Parallel()
+	k := newKafka(t, 2, inOut...)
+	b := k.open("writer")
+	out := hear(t, b, "out")
+	p := k.publisher(b)
+	a, z := k.child("durable", "a"), k.child("durable", "z")
+	a.await("ready")
+	z.await("ready")
+	publish(t, p, numbered("in", 0, 100, 20)...)
+	out.await(100)
+	a.kill()
+	began := time.Now()
+	publish(t, p, numbered("in", 100, 200, 20)...)
+	checkOnce(t, out.await(200), 200)
+	t.Logf("the partitions moved within %v", time.Since(began))
+}

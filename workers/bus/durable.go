@@ -69,7 +69,7 @@ func (d *Durable) Run(ctx context.Context, ready func()) error {
 func (b *Bus) groupConfig(group, topic string) wire.GroupConfig {
 	g := wire.GroupConfig{Group: b.c.TopicPrefix + group, Topic: b.topic(topic)}
 	if b.c.Node != "" {
-		g.Instance = b.c.TopicPrefix + b.c.Node
+		g.Instance = b.c.TopicPrefix + b.c.Node + "--" + topic
 	}
 	return g
 }
@@ -104,6 +104,10 @@ func (d *Durable) work(ctx context.Context, claim *wire.Claim) error {
 		}
 	}
 }
+
+// errSuspended keeps a process that was suspended from working on what others may have by now. Kafka would not commit its
+// transaction, but what a handler writes to a database would stay.
+var errSuspended = fmt.Errorf("%w: the coordinator has not heard of this process for too long", wire.ErrLost)
 
 // errEnding is what is left undone because the claim is ending.
 var errEnding = errors.New("the partition is given up")
@@ -152,6 +156,9 @@ func (d *Durable) consume(ctx, idle context.Context, claim *wire.Claim, p *wire.
 		batch, err := d.gather(idle, r)
 		if err != nil {
 			return from, err
+		}
+		if !claim.Alive() {
+			return from, errSuspended
 		}
 		size.Observe(float64(len(batch)))
 		if err := d.process(ctx, claim, p, batch); err != nil {

@@ -105,7 +105,7 @@ func (r *Responder[Req, Resp]) consume(ctx, idle context.Context, claim *wire.Cl
 // one answers one request, and commits its position.
 func (r *Responder[Req, Resp]) one(ctx context.Context, claim *wire.Claim, answers *sender, rec Record, done *recent) error {
 	if !claim.Alive() {
-		return fmt.Errorf("%w: the process was suspended", wire.ErrLost)
+		return errSuspended
 	}
 	if id := rec.header(headerCorrelation); id == "" || done.add(id) {
 		if err := r.answer(ctx, answers, rec); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -98,13 +97,12 @@ func (m *member) generation(ctx context.Context, work func(context.Context, *Cla
 
 // join joins, and gives the partitions that this member has in the generation.
 func (m *member) join(ctx context.Context) (Member, []int32, error) {
-	n, err := m.k.Partitions(ctx, m.c.Topic)
-	if err != nil {
+	if _, err := m.k.Partitions(ctx, m.c.Topic); err != nil {
 		return Member{}, nil, err
 	}
 	me := Member{Group: m.c.Group, Instance: m.c.Instance}
 	var joined *sarama.JoinGroupResponse
-	err = m.coordinated(ctx, "join the group", func(b *sarama.Broker) (answer, transport error) {
+	err := m.coordinated(ctx, "join the group", func(b *sarama.Broker) (answer, transport error) {
 		request, err := m.joinRequest()
 		if err != nil {
 			return err, nil
@@ -132,7 +130,7 @@ func (m *member) join(ctx context.Context) (Member, []int32, error) {
 		Version: 3, GroupId: me.Group, GenerationId: me.Generation, MemberId: me.ID, GroupInstanceId: me.instance(),
 	}
 	if joined.LeaderId == joined.MemberId {
-		if err := m.plan(joined, n, request); err != nil {
+		if err := m.plan(ctx, joined, request); err != nil {
 			return Member{}, nil, err
 		}
 	}
@@ -184,29 +182,41 @@ func (m *member) joinRequest() (*sarama.JoinGroupRequest, error) {
 	return r, r.AddGroupProtocolMetadata(protocolName, metadata)
 }
 
-// plan makes the leader's plan for all members.
-func (m *member) plan(joined *sarama.JoinGroupResponse, n int32, to *sarama.SyncGroupRequest) error {
+// plan makes the leader's plan for all members: each topic is spread over the members that read it.
+func (m *member) plan(ctx context.Context, joined *sarama.JoinGroupResponse, to *sarama.SyncGroupRequest) error {
 	members, err := joined.GetMembers()
 	if err != nil {
 		return fmt.Errorf("members of group %s: %w", m.c.Group, err)
 	}
-	owned := map[string][]int32{}
+	owned := map[string]map[string][]int32{} // topic → member → partitions
 	for id, metadata := range members {
-		if !slices.Contains(metadata.Topics, m.c.Topic) {
-			return fmt.Errorf("group %s: member %s reads %v, not %s", m.c.Group, id, metadata.Topics, m.c.Topic)
-		}
-		owned[id] = nil
-		for _, o := range metadata.OwnedPartitions {
-			if o.Topic == m.c.Topic {
-				owned[id] = o.Partitions
+		for _, topic := range metadata.Topics {
+			if owned[topic] == nil {
+				owned[topic] = map[string][]int32{}
+			}
+			owned[topic][id] = nil
+			for _, o := range metadata.OwnedPartitions {
+				if o.Topic == topic {
+					owned[topic][id] = o.Partitions
+				}
 			}
 		}
 	}
-	for id, partitions := range assign(n, owned) {
-		err := to.AddGroupAssignmentMember(id, &sarama.ConsumerGroupMemberAssignment{
-			Topics: map[string][]int32{m.c.Topic: partitions},
-		})
-		if err != nil {
+	plans := map[string]map[string][]int32{} // member → topic → partitions
+	for topic, of := range owned {
+		n, err := m.k.Partitions(ctx, topic)
+		if err != nil && topic == m.c.Topic {
+			return err
+		} // a topic that others read and that does not exist is their fault
+		for id, partitions := range assign(n, of) {
+			if plans[id] == nil {
+				plans[id] = map[string][]int32{}
+			}
+			plans[id][topic] = partitions
+		}
+	}
+	for id, topics := range plans {
+		if err := to.AddGroupAssignmentMember(id, &sarama.ConsumerGroupMemberAssignment{Topics: topics}); err != nil {
 			return fmt.Errorf("plan of group %s: %w", m.c.Group, err)
 		}
 	}
