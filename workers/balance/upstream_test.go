@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cordage-sandbox/cordage/workers"
 	"github.com/cordage-sandbox/cordage/workers/https"
 	"github.com/cordage-sandbox/cordage/workers/https/httpstest"
 	"github.com/cordage-sandbox/cordage/workers/role"
@@ -30,11 +31,13 @@ const workerVariable = "CORDAGE_TEST_UPSTREAM"
 
 func TestMain(m *testing.M) {
 	if boot := os.Getenv(workerVariable); boot != "" {
-		if err := beWorker(boot); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		exit(beWorker(boot))
+	}
+	if file := os.Getenv(bootVariable); file != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		err := workers.Main(ctx, file, os.Stderr)
+		stop()
+		exit(err)
 	}
 	os.Exit(m.Run())
 }
