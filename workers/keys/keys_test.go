@@ -198,7 +198,7 @@ func TestKeysDoNotShow(t *testing.T) {
 		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
 		shown := fmt.Sprintf("%v %+v %#v %s", v, v, v, v) + log.String()
-		for _, form := range []string{string(key), keyHex, fmt.Sprint(key[:6]), strings.Trim(fmt.Sprint(key[:6]), "[]"), "0 1 2 3 4 5", "000102030405"} {
+		for _, form := range []string{string(key), keyHex, "147 129 40 205 203 214", "0 1 2 3 4 5", "000102030405"} {
 			if strings.Contains(shown, form) {
 				t.Errorf("%T shows its key: %s", v, shown)
 			}

@@ -74,7 +74,7 @@ func tryMigrate(t testing.TB, c *pgx.ConnConfig, f store.Family, schema string) 
 	if err != nil {
 		return err
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // the test is over
+	defer conn.Close(t.Context())
 	if err := store.Migrate(t.Context(), conn, f, schema); err != nil {
 		if status := conn.PgConn().TxStatus(); status != 'I' {
 			return fmt.Errorf("%w, and the transaction is left open: %c", err, status)

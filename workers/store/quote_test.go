@@ -14,7 +14,7 @@ func TestLiterals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // the test is over
+	defer conn.Close(t.Context())
 	for _, conforming := range []string{"on", "off"} {
 		for _, text := range []string{"", "plain", "it's", `\`, `\'`, `'; DROP TABLE x; --`, `a\nb`, "new\nline", "ü", `SCRAM-SHA-256$4096:a+/=$b:c`} {
 			var got string
