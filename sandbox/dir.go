@@ -173,6 +173,9 @@ func (d Dir) Remove() error {
 // another process has it. The file stays, so that two cannot lock two files of one name.
 func (d Dir) TryLock() (release func(), ok bool, err error) {
 	f, err := os.OpenFile(d.Lock(), os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil // somebody who has it is removing the directory
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("lock sandbox %s: %w", d.Name, err)
 	}

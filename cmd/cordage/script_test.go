@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
@@ -34,7 +35,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error { return setUp(t, e, cache) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": awaitCmd, "pidof": pidofCmd, "kill9": killCmd, "alive": aliveCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd,
+			"await": awaitCmd, "pidof": pidofCmd, "awaitpid": awaitPIDCmd, "signal": signalCmd, "kill9": killCmd, "alive": aliveCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd,
 		},
 	})
 }
@@ -86,7 +87,7 @@ func keepLogs(t *testing.T, state string) {
 	}
 }
 
-// processesOf lists the processes whose environment names a sandbox below the state directory, and what PostgreSQL, which
+// processesOf lists the processes whose environment names the state directory or a sandbox in it, and what PostgreSQL, which
 // overwrites its environment, has as its working directory.
 func processesOf(state string) (pids []int) {
 	entries, err := os.ReadDir("/proc")
@@ -100,7 +101,7 @@ func processesOf(state string) (pids []int) {
 		}
 		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
 		cwd, _ := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
-		if strings.Contains(string(env), "CORDAGE_SANDBOX="+state) || strings.HasPrefix(cwd, state+"/") {
+		if strings.Contains(string(env), "="+state) || strings.HasPrefix(cwd, state+"/") {
 			pids = append(pids, pid)
 		}
 	}
@@ -148,32 +149,52 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// pidofCmd is: pidof VARIABLE WORDS…; it finds the one process of the script's sandboxes whose command line has all words.
-func pidofCmd(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) < 2 {
-		ts.Fatalf("usage: pidof VARIABLE WORDS...")
+// pidofCmd is: pidof VARIABLE WORDS…; it finds the one process of the script's sandboxes whose command line has all words
+// in a row.
+func pidofCmd(ts *testscript.TestScript, _ bool, args []string) {
+	if found := findProcesses(ts, args); len(found) == 1 {
+		ts.Setenv(args[0], strconv.Itoa(found[0]))
+	} else {
+		ts.Fatalf("%d processes have %q, want one", len(found), strings.Join(args[1:], " "))
 	}
-	var found []int
-	for _, pid := range processesOf(ts.Getenv("XDG_STATE_HOME")) {
-		line := commandLine(pid)
-		all := true
-		for _, word := range args[1:] {
-			all = all && strings.Contains(line, word)
+}
+
+// awaitPIDCmd is: awaitpid VARIABLE WORDS…; it is pidof that waits until there is one.
+func awaitPIDCmd(ts *testscript.TestScript, _ bool, args []string) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	const limit = 10 * time.Second
+	for deadline := time.Now().Add(limit); ; <-tick.C {
+		if found := findProcesses(ts, args); len(found) == 1 {
+			ts.Setenv(args[0], strconv.Itoa(found[0]))
+			return
 		}
-		if all {
+		if time.Now().After(deadline) {
+			ts.Fatalf("no process has %q within %v", strings.Join(args[1:], " "), limit)
+		}
+	}
+}
+
+func findProcesses(ts *testscript.TestScript, args []string) (found []int) {
+	if len(args) < 2 {
+		ts.Fatalf("a variable and words of a command line are needed")
+	}
+	for _, pid := range processesOf(ts.Getenv("XDG_STATE_HOME")) {
+		if strings.Contains(commandLine(pid), strings.Join(args[1:], " ")) {
 			found = append(found, pid)
 		}
 	}
-	if neg {
-		if len(found) > 0 {
-			ts.Fatalf("there is a process: %v", found)
-		}
-		return
+	return found
+}
+
+// signalCmd is: signal NAME PID.
+func signalCmd(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: signal NAME PID")
 	}
-	if len(found) != 1 {
-		ts.Fatalf("%d processes have %v, want one", len(found), args[1:])
-	}
-	ts.Setenv(args[0], strconv.Itoa(found[0]))
+	pid, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, unix.SignalNum("SIG"+args[0])))
 }
 
 // killCmd is: kill9 PID; it ends a process and waits until it is gone.

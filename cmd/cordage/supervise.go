@@ -146,8 +146,14 @@ func (a *app) spawn(ctx context.Context, d sandbox.Dir, wish sandbox.Wish) (anot
 		return false, fmt.Errorf("start a supervisor: %w", err)
 	}
 	teller.Close()
-	go func() { _ = cmd.Wait() }() // it outlives this command; if not, what it told is what counts
-	return hear(ctx, told, d)
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }() // it outlives this command; if not, what it told is what counts
+	another, err = hear(ctx, told, d)
+	if err != nil && ctx.Err() != nil { // interrupted: what has been started must not be left
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+	}
+	return another, err
 }
 
 // hear waits for what the supervisor tells of its start.
