@@ -71,7 +71,7 @@ func (a *app) commands() map[string][]*cobra.Command {
 			a.newUnpauseCmd(), a.newScaleCmd(), a.newClockCmd(),
 		},
 		groupCluster: {
-			a.newCertificateCmd(), a.newCPICmd(), a.newVNodeCmd(), a.newScenarioCmd(), a.newConfigCmd(), a.newCredentialsCmd(),
+			a.newCertificateCmd(), a.newCPICmd(), a.newVNodeCmd(), a.newNotaryCmd(), a.newScenarioCmd(), a.newConfigCmd(), a.newCredentialsCmd(),
 		},
 		groupLook: {
 			a.newTopologyCmd(), a.newTopicsCmd(), a.newTraceCmd(), a.newLogsCmd(), a.newPSQLCmd(),
