@@ -21,6 +21,8 @@ func TestMalformed(t *testing.T) {
 		"U02 -1 outputs":                   {func(r *uniqueness.Request) { r.Outputs = -1 }, "-1"},
 		"U25 an input twice":               {func(r *uniqueness.Request) { r.Inputs = []string{st[0], st[1], st[0]} }, st[0]},
 		"U26 a reference twice":            {func(r *uniqueness.Request) { r.References = []string{st[2], st[2]} }, st[2]},
+		"U25 an input twice among many":    {func(r *uniqueness.Request) { r.Inputs = append(freshStates(20), st[0], st[0]) }, "input state " + st[0]},
+		"U27 input and reference, of many": {func(r *uniqueness.Request) { r.Inputs, r.References = append(freshStates(20), st[1]), st }, "both as input and as reference"},
 		"U27 input and reference":          {func(r *uniqueness.Request) { r.Inputs, r.References = st[1:2], st[1:2] }, st[1]},
 		"an index in two spellings":        {func(r *uniqueness.Request) { r.Inputs = []string{st[0], strings.TrimSuffix(st[0], "0") + "+00"} }, st[0]},
 		"too many outputs":                 {func(r *uniqueness.Request) { r.Outputs = 1_000_001 }, "1000000"},
@@ -54,6 +56,14 @@ func TestMalformed(t *testing.T) {
 			}
 		})
 	}
+}
+
+func freshStates(n int) []string {
+	states := make([]string, n)
+	for i := range states {
+		states[i] = fresh()
+	}
+	return states
 }
 
 func TestMalformedIsForgotten(t *testing.T) {

@@ -50,13 +50,15 @@ func (r *Request) parse(maxOutputs int) (*query, error) {
 	if r.Outputs > maxOutputs {
 		return nil, fmt.Errorf("the number of output states is %d: at most %d are accepted", r.Outputs, maxOutputs)
 	}
-	seen := make(map[StateRef]bool, len(r.Inputs)+len(r.References)) // value: it is an input
-	inputs, err := parseRefs(r.Inputs, "input", seen, true)
+	inputs, err := parseRefs(r.Inputs, "input")
 	if err != nil {
 		return nil, err
 	}
-	references, err := parseRefs(r.References, "reference", seen, false)
+	references, err := parseRefs(r.References, "reference")
 	if err != nil {
+		return nil, err
+	}
+	if err := distinct(inputs, references); err != nil {
 		return nil, err
 	}
 	tx, err := ParseTxID(r.TxID)
@@ -95,21 +97,61 @@ func (q *query) fits() error {
 	return nil
 }
 
-func parseRefs(texts []string, role string, seen map[StateRef]bool, inputs bool) ([]StateRef, error) {
+func parseRefs(texts []string, role string) ([]StateRef, error) {
 	refs := make([]StateRef, len(texts))
 	for i, text := range texts {
 		ref, err := ParseStateRef(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s state %d: %w", role, i+1, err)
 		}
-		if asInput, twice := seen[ref]; twice {
-			if asInput == inputs {
-				return nil, fmt.Errorf("%s state %s is listed more than once", role, ref)
-			}
-			return nil, fmt.Errorf("state %s is listed both as input and as reference", ref)
-		}
-		seen[ref] = inputs
 		refs[i] = ref
 	}
 	return refs, nil
+}
+
+// distinct refuses a state that is listed twice, in one list or in both.
+func distinct(inputs, references []StateRef) error {
+	const few = 16 // that are compared with each other faster than a map is made
+	n := len(inputs) + len(references)
+	at := func(i int) (ref StateRef, input bool) {
+		if i < len(inputs) {
+			return inputs[i], true
+		}
+		return references[i-len(inputs)], false
+	}
+	var index map[StateRef]int
+	if n > few {
+		index = make(map[StateRef]int, n)
+	}
+	for i := range n {
+		ref, input := at(i)
+		first := -1
+		if index != nil {
+			if j, ok := index[ref]; ok {
+				first = j
+			}
+			index[ref] = i
+		} else {
+			for j := range i {
+				if other, _ := at(j); other == ref {
+					first = j
+				}
+			}
+		}
+		if first >= 0 {
+			return twice(ref, input, first < len(inputs))
+		}
+	}
+	return nil
+}
+
+func twice(ref StateRef, input, firstIsInput bool) error {
+	switch {
+	case input != firstIsInput:
+		return fmt.Errorf("state %s is listed both as input and as reference", ref)
+	case input:
+		return fmt.Errorf("input state %s is listed more than once", ref)
+	default:
+		return fmt.Errorf("reference state %s is listed more than once", ref)
+	}
 }

@@ -64,7 +64,7 @@ func BenchmarkOverKafka(b *testing.B) {
 	for _, partitions := range []int{1, 3} {
 		for _, callers := range []int{1, 4, 8} {
 			c := newCluster(b, partitions, client.Options{})
-			c.host("database-1", 1000, pool)
+			c.host("database-1", 0, pool)
 			b.Run(fmt.Sprintf("kafka/partitions=%d/callers=%d/batch=500", partitions, callers), func(b *testing.B) {
 				todo := make([][][]record.UniquenessCheckRequest, callers)
 				for i := range todo {
