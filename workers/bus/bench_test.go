@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -150,5 +151,54 @@ func BenchmarkStart(b *testing.B) {
 		pub.Close()
 		w.Close()
 		b.StartTimer()
+	}
+}
+
+// BenchmarkMemory is the memory of a process with 24 subscriptions that has handled 20,000 records four times, and its
+// connections.
+func BenchmarkMemory(b *testing.B) {
+	k := newKafka(b, 3, append(inOut, append(questions, table)...)...)
+	w := k.open("writer")
+	p := k.publisher(w)
+	publish(b, p, items("map", 200)...)
+	out := hear(b, w, "out")
+	for b.Loop() {
+		c := k.child("everything", "a")
+		c.await("ready")
+		pid := c.cmd.Process.Pid
+		memory(b, pid, "VmRSS", "MiB-ready")
+		for range 20 {
+			publish(b, p, items("in", 1000)...)
+		}
+		out.await(4 * 20_000)
+		memory(b, pid, "VmRSS", "MiB-after")
+		memory(b, pid, "VmHWM", "MiB-peak")
+		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		sockets := 0
+		for _, f := range files {
+			if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, f.Name())); strings.HasPrefix(to, "socket:") {
+				sockets++
+			}
+		}
+		b.ReportMetric(float64(sockets), "sockets")
+		c.kill()
+	}
+}
+
+// memory reports a line of a process's status.
+func memory(b *testing.B, pid int, line, unit string) {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Skip("no /proc")
+	}
+	for text := range strings.Lines(string(status)) {
+		var kib float64
+		if n, _ := fmt.Sscanf(text, line+": %f kB", &kib); n == 1 {
+			b.ReportMetric(kib/1024, unit)
+		}
 	}
 }

@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/cordage-sandbox/cordage/workers/bus"
+	"github.com/cordage-sandbox/cordage/workers/role"
 	"github.com/cordage-sandbox/cordage/workers/telemetry"
 )
 
 // The test binary is a worker when it is started with these in its environment, so that a test can kill it.
 const (
-	childRole    = "BUS_TEST_CHILD" // durable or responder
+	childRole    = "BUS_TEST_CHILD" // durable, responder or everything
 	childBrokers = "BUS_TEST_BROKERS"
 	childPrefix  = "BUS_TEST_PREFIX"
 	childNode    = "BUS_TEST_NODE"
@@ -61,6 +62,8 @@ func runChild(role string) int {
 			}
 			return addOne(ctx, i)
 		})
+	case "everything":
+		r = everything{b}
 	default:
 		return 2
 	}
@@ -69,6 +72,24 @@ func runChild(role string) int {
 		return 1
 	}
 	return 0
+}
+
+// everything is as many subscriptions as a large worker has.
+type everything struct{ b *bus.Bus }
+
+func (e everything) Run(ctx context.Context, ready func()) error {
+	var all []role.Component
+	add := func(r runner) { all = append(all, role.Component{Name: fmt.Sprint(len(all)), Run: r.Run}) }
+	for range 12 {
+		add(bus.NewCompacted[Item](e.b, "map"))
+	}
+	for i := range 4 {
+		group := fmt.Sprint("g", i)
+		add(e.b.Durable(bus.DurableConfig{Group: group, Topic: "in"}, double("x")))
+		add(bus.NewResponder(e.b, "q", "r"+group, addOne))
+		add(bus.NewCaller[Item, Sum](e.b, "q", "c"+group, bus.CallerOptions{}))
+	}
+	return role.RunAll(ctx, &telemetry.Status{}, ready, all...)
 }
 
 // child is a worker in a process of its own.

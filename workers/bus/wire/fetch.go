@@ -30,9 +30,9 @@ const (
 	shortPoll = 15 * time.Millisecond
 	busyFor   = time.Second
 
-	fetchBytes          = 4 << 20   // of one answer
-	fetchPartitionBytes = 384 << 10 // of one partition in it; a larger batch comes whole all the same
-	maxQueued           = 1 << 20   // a stream that holds more bytes than this is left out of polls
+	fetchBytes          = 1 << 20   // of one answer
+	fetchPartitionBytes = 256 << 10 // of one partition in it; a larger batch comes whole all the same
+	maxQueued           = 512 << 10 // a stream that holds more bytes than this is left out of polls
 )
 
 func newFetchers(k *Cluster) *fetchers {
