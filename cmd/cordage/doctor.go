@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+	"github.com/cordage-sandbox/cordage/sandbox/port"
+	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
 )
 
 // finding is the outcome of one check.
@@ -180,6 +184,23 @@ func (a *app) checkSandboxes(ctx context.Context) []finding {
 			f.State, f.Remedy = "warning", "see which node: cordage status"+flag
 		}
 		findings = append(findings, f)
+		if e.State == "stopped" || e.State == "failed" {
+			findings = append(findings, checkPorts(sandbox.Dir{Name: e.Name, Path: e.Dir})...)
+		}
+	}
+	return findings
+}
+
+// checkPorts looks whether the ports that a stopped sandbox insists on are free. All others give way.
+func checkPorts(d sandbox.Dir) (findings []finding) {
+	state, err := supervisor.ReadState(d)
+	if err != nil {
+		return nil // told already
+	}
+	for _, key := range slices.Sorted(maps.Keys(state.Spec.Ports)) {
+		if err := port.Check(state.Spec.Ports[key]); err != nil {
+			findings = append(findings, bad("port of "+d.Name+", "+key, "warning", err))
+		}
 	}
 	return findings
 }

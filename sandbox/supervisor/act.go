@@ -13,15 +13,15 @@ import (
 const (
 	readyLimit = 90 * time.Second
 	frontLimit = 60 * time.Second
-	usageEvery = 2 * time.Second
+	usageEvery = 5 * time.Second
 )
 
 // healthEvery is the pause between two questions about a node's health.
 func healthEvery(k sandbox.Kind) time.Duration {
 	if k == sandbox.Worker {
-		return 500 * time.Millisecond
+		return time.Second
 	}
-	return 2 * time.Second // a connection to a server costs it more
+	return 5 * time.Second // a connection to a server costs it more
 }
 
 // stopLimit bounds how long a node may take to stop before it is killed.

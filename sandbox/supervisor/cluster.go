@@ -24,7 +24,10 @@ import (
 )
 
 // realCluster speaks to PostgreSQL, Kafka and the workers.
-type realCluster struct{ telemetry *telemetry.Telemetry }
+type realCluster struct {
+	telemetry *telemetry.Telemetry
+	http      *http.Client // of the workers' monitors
+}
 
 // superuser of PostgreSQL, and a database that every server has.
 const (
@@ -93,19 +96,19 @@ func (r realCluster) PublishClock(ctx context.Context, l layout, c clock.Setting
 }
 
 // ClockSeen reads the version from the worker's /status.
-func (realCluster) ClockSeen(ctx context.Context, n sandbox.Node) (int64, error) {
+func (r realCluster) ClockSeen(ctx context.Context, n sandbox.Node) (int64, error) {
 	var status struct {
 		Clock struct {
 			Version int64 `json:"version"`
 		} `json:"clock"`
 	}
-	if _, err := getStatus(ctx, n.Ports[portMonitor], &status); err != nil {
+	if _, err := getStatus(ctx, r.http, n.Ports[portMonitor], &status); err != nil {
 		return 0, err
 	}
 	return status.Clock.Version, nil
 }
 
-func (realCluster) Ready(spec sandbox.NodeSpec) probe.Probe {
+func (r realCluster) Ready(spec sandbox.NodeSpec) probe.Probe {
 	switch spec.Kind {
 	case sandbox.PostgreSQL:
 		return probe.PostgreSQL{
@@ -114,7 +117,7 @@ func (realCluster) Ready(spec sandbox.NodeSpec) probe.Probe {
 	case sandbox.Kafka:
 		return probe.Kafka{Port: spec.Ports[portBroker]}
 	default:
-		return workerProbe{spec.Ports[portMonitor]}
+		return workerProbe{r.http, spec.Ports[portMonitor]}
 	}
 }
 
@@ -123,7 +126,10 @@ func (realCluster) Front(l layout) probe.Probe {
 }
 
 // workerProbe is ready when a worker has components and all of them are UP.
-type workerProbe struct{ port int }
+type workerProbe struct {
+	http *http.Client
+	port int
+}
 
 func (p workerProbe) String() string {
 	return fmt.Sprintf("http://%s/status to be UP", port.Address(p.port))
@@ -131,7 +137,7 @@ func (p workerProbe) String() string {
 
 func (p workerProbe) Ask(ctx context.Context) error {
 	var body map[string]json.RawMessage
-	code, err := getStatus(ctx, p.port, &body)
+	code, err := getStatus(ctx, p.http, p.port, &body)
 	if err != nil {
 		return err
 	}
@@ -163,18 +169,21 @@ func (p workerProbe) Ask(ctx context.Context) error {
 const maxStatus = 1 << 20
 
 // getStatus reads a worker's /status, whatever its code.
-func getStatus(ctx context.Context, number int, into any) (code int, err error) {
+func getStatus(ctx context.Context, client *http.Client, number int, into any) (code int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+port.Address(number)+"/status", nil)
 	if err != nil {
 		return 0, err
 	}
-	transport := http.Transport{DisableKeepAlives: true} // no proxy: it is this machine
-	resp, err := transport.RoundTrip(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStatus)).Decode(into); err != nil {
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxStatus)) // to its end, so that the connection can be used again
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
 		return resp.StatusCode, fmt.Errorf("read /status: %w", err)
 	}
 	return resp.StatusCode, nil
@@ -183,5 +192,6 @@ func getStatus(ctx context.Context, number int, into any) (code int, err error) 
 // newRealCluster makes the supervisor's own telemetry: what it does on the bus is reported as errors of its own.
 func newRealCluster(ctx context.Context, name string) (realCluster, error) {
 	tel, _, err := telemetry.New(ctx, telemetry.Config{Role: "supervisor", Node: "supervisor", Sandbox: name, LogTo: io.Discard})
-	return realCluster{tel}, err
+	transport := &http.Transport{MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute} // no proxy: it is this machine
+	return realCluster{tel, &http.Client{Transport: transport}}, err
 }
