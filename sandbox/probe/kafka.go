@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -10,10 +11,13 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Kafka is ready when a broker knows the controller and at least Brokers brokers.
+// Kafka is ready when a broker knows the controller and at least Brokers brokers, and a coordinator for groups and one
+// for transactions. Brokers make the topics for these when they are first asked; a client that comes before they are
+// there backs off for seconds.
 type Kafka struct {
-	Port    int
-	Brokers int // 0 counts as 1
+	Port           int
+	Brokers        int  // 0 counts as 1
+	NoCoordinators bool // do not ask for coordinators
 }
 
 // Ask connects and asks for the cluster's metadata.
@@ -40,6 +44,23 @@ func (k Kafka) Ask(ctx context.Context) error {
 	}
 	if want := max(1, k.Brokers); len(m.Brokers) < want || m.ControllerID < 0 {
 		return fmt.Errorf("the cluster has %d of %d brokers and controller %d", len(m.Brokers), want, m.ControllerID)
+	}
+	if k.NoCoordinators {
+		return nil
+	}
+	return coordinators(b)
+}
+
+// coordinators asks for the coordinator of a group and of a transactional id that nobody uses.
+func coordinators(b *sarama.Broker) error {
+	for what, kind := range map[string]sarama.CoordinatorType{"groups": sarama.CoordinatorGroup, "transactions": sarama.CoordinatorTransaction} {
+		r, err := b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: "cordage-probe", CoordinatorType: kind})
+		if err != nil {
+			return fmt.Errorf("find the coordinator of %s: %w", what, err)
+		}
+		if !errors.Is(r.Err, sarama.ErrNoError) {
+			return fmt.Errorf("find the coordinator of %s: %w", what, r.Err)
+		}
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ const (
 	trainingLimit   = 60 * time.Second
 	trainingStop    = 60 * time.Second // the JVM writes the archive at its end
 	trainingNode    = "kafka-training"
-	archiveBuildKey = "1" // goes up when the training changes
+	archiveBuildKey = "3" // goes up when the training changes
 )
 
 // KafkaArchive returns the JVM's class data archive for Kafka from the cache, making it if there is none for this Java
@@ -88,6 +88,11 @@ func train(ctx context.Context, java artefact.Java, jars artefact.Kafka, dir str
 	err = probe.Wait(ctx, probe.Kafka{Port: k.Port}, trainingLimit, probe.Watched{Done: child.Done(), Why: child.Err})
 	if err != nil {
 		return err
+	}
+	exercising, cancel := context.WithTimeout(ctx, trainingLimit)
+	defer cancel()
+	if err := exercise(exercising, k.Port); err != nil {
+		return fmt.Errorf("exercise Kafka: %w", err)
 	}
 	stopping, cancel := context.WithTimeout(ctx, trainingStop)
 	defer cancel()

@@ -134,7 +134,7 @@ func preparedKafka(b *testing.B, cache *artefact.Cache, dir, archive string) (*C
 		Voters: []Voter{{ID: 1, Port: freePort(b)}}, Log: filepath.Join(dir, "kafka.log"), DeathSignal: syscall.SIGKILL,
 	}
 	child, err := k.Start(b.Context(), cache)
-	return child, probe.Kafka{Port: k.Port}, err
+	return child, probe.Kafka{Port: k.Port, NoCoordinators: true}, err
 }
 
 // freePort returns a port that stays reserved until the test ends.
