@@ -31,7 +31,8 @@ const javaAdvice = "install Java 17 or later (Debian, Ubuntu: apt-get install op
 //
 // Errors: *MissingToolError if there is none or it is older than 17.
 func FindJava(ctx context.Context) (Java, error) {
-	path, from := "", "the PATH"
+	var path string
+	from := "the PATH"
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		path, from = filepath.Join(home, "bin", "java"), "JAVA_HOME ("+home+")"
 		if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 func other(mode string) int {
-	number := 0
+	var number int
 	if mode == "listen" {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {

@@ -39,19 +39,15 @@ func Wait(ctx context.Context, p Probe, limit time.Duration, w Watched) error {
 	tick := time.NewTicker(Interval)
 	defer tick.Stop()
 	answers := make(chan error, 1)
-	asking := false
 	var last error
 	for {
-		if !asking {
-			asking = true
-			go func() { answers <- ask(ctx, p) }()
-		}
+		go func() { answers <- ask(ctx, p) }()
 		select {
 		case err := <-answers:
 			if err == nil {
 				return nil
 			}
-			last, asking = err, false
+			last = err
 		case <-w.Done:
 			return &DeadError{Awaited: p.String(), Err: w.why()}
 		case <-deadline.C:

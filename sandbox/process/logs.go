@@ -212,12 +212,6 @@ func (r *Runtime) watchLog(i *instance) {
 // because it has it open for appending. Lines written in the instant between the last copy and the truncation are
 // lost.
 func (r *Runtime) rotate(node string) error {
-	old := r.oldLogs(node)
-	for i := len(old) - 1; i > 0; i-- {
-		if err := os.Rename(old[i-1], old[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
 	path := r.logFile(node)
 	in, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -237,6 +231,12 @@ func (r *Runtime) rotate(node string) error {
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
 		return errors.Join(err, os.Remove(tmp))
+	}
+	old := r.oldLogs(node)
+	for i := len(old) - 1; i > 0; i-- {
+		if err := os.Rename(old[i-1], old[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return os.Rename(tmp, old[0])
 }
