@@ -11,7 +11,6 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -134,6 +133,7 @@ func run(ctx context.Context, boot role.Boot, stderr io.Writer, reload func(cont
 	start := time.Now()
 	ready := func() {
 		tel.Log.Info("the worker is ready", "took", time.Since(start).Round(time.Millisecond).String())
+		releaseStart()
 	}
 	tel.Log.Info("the worker starts", "monitor", boot.Monitor)
 	if err := role.RunAll(ctx, tel.Status, ready, components(env, w)...); err != nil {
@@ -248,16 +248,4 @@ func watch(ctx context.Context, mark telemetry.Mark, ping func(context.Context) 
 			mark.Up()
 		}
 	}
-}
-
-// Bounds of a worker's memory: garbage is collected when the heap has grown by half, rather than by the whole as is Go's
-// default, and more eagerly towards the soft limit. A worker at rest then stays below 40 MB.
-const (
-	heapGrowth  = 50        // percent
-	memoryLimit = 512 << 20 // bytes, soft: large uploads may pass it
-)
-
-func limitMemory() {
-	debug.SetGCPercent(heapGrowth)
-	debug.SetMemoryLimit(memoryLimit)
 }

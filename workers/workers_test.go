@@ -59,7 +59,7 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer publisher.Close() //nolint:errcheck // the test is over
+	defer publisher.Close()
 	at := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 	set := func(s clock.Setting) {
 		t.Helper()

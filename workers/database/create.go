@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cordage-sandbox/cordage/workers/bus"
 	"github.com/cordage-sandbox/cordage/workers/clock"
@@ -41,22 +42,25 @@ type busError struct{ err error }
 func (e *busError) Error() string { return e.err.Error() }
 func (e *busError) Unwrap() error { return e.err }
 
-// create makes the node, or what is missing of it. It calls progress when it begins to make something.
+// create makes the node, or what is missing of it. It calls progress when it begins to make something, and returns when
+// that has returned too.
 func (c *creator) create(ctx context.Context, key string, q record.VirtualNodeRequest, progress func() error) error {
 	p, err := c.plan(key, q)
 	if err != nil {
 		return err
 	}
+	var said errgroup.Group // Kafka commits while PostgreSQL works
 	err = c.locked(ctx, p.hash, func(conn *pgx.Conn) error {
 		exists, err := c.find(ctx, conn, p)
 		if err != nil || exists {
 			return err
 		}
-		if err := progress(); err != nil {
-			return &busError{err}
-		}
+		said.Go(progress)
 		return c.make(ctx, conn, p)
 	})
+	if saidErr := said.Wait(); saidErr != nil && err == nil {
+		err = &busError{saidErr}
+	}
 	if err != nil {
 		return err
 	}
@@ -297,17 +301,23 @@ func (c *creator) cleanUp(ctx context.Context, q record.VirtualNodeRequest) erro
 	})
 }
 
-// announce publishes the node and sees to its wrapping key.
+// announce publishes the node and sees to its wrapping key, both at once: a crypto worker that is asked waits until it
+// sees the node.
 func (c *creator) announce(ctx context.Context, hash ident.ShortHash) error {
 	info, err := nodeInfo(ctx, c.config, hash)
 	if err != nil {
 		return err
 	}
-	err = c.publisher.Publish(ctx, bus.Message{Topic: record.TopicVirtualNodeInfo, Key: record.Key(info.HoldingIdentity), Value: info})
-	if err != nil {
-		return &busError{fmt.Errorf("publish virtual node %s: %w", hash, err)}
-	}
-	return c.ensureWrappingKey(ctx, hash)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		err := c.publisher.Publish(ctx, bus.Message{Topic: record.TopicVirtualNodeInfo, Key: record.Key(info.HoldingIdentity), Value: info})
+		if err != nil {
+			return &busError{fmt.Errorf("publish virtual node %s: %w", hash, err)}
+		}
+		return nil
+	})
+	both.Go(func() error { return c.ensureWrappingKey(ctx, hash) })
+	return both.Wait()
 }
 
 // Bounds of the wait for a crypto worker.
