@@ -48,7 +48,7 @@ func Serve(ctx context.Context, boot role.RESTBoot, h http.Handler, log *slog.Lo
 		return fmt.Errorf("serve REST on %s: %w", boot.Listen, err)
 	}
 	server := &http.Server{
-		Handler:           h,
+		Handler:           readToEnd(h),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),

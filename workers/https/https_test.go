@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -205,5 +206,57 @@ func TestBadCertificateAndTakenPort(t *testing.T) {
 	boot := httpstest.New(t).Listener(t, l.Addr().String())
 	if err := https.Serve(t.Context(), boot, nil, log, func() {}); err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Errorf("a taken port: %v", err)
+	}
+}
+
+// A client that sends the whole of a request before it reads must see why it was refused, not a broken connection.
+func TestRefusalOfLargeBodyArrives(t *testing.T) {
+	t.Parallel()
+	const size = 20 << 20
+	address, _, roots, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.CopyN(io.Discard, r.Body, 1<<20)
+		r.Body.Close()
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+	})
+	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for range 2 { // and the connection serves on
+		request := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n"
+		if _, err := io.WriteString(conn, request+strings.Repeat("a", size)); err != nil {
+			t.Fatal("the request cannot be sent to its end:", err)
+		}
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	}
+}
+
+// A client that asks before it sends a body is refused without sending it.
+func TestRefusalBeforeBody(t *testing.T) {
+	t.Parallel()
+	address, _, roots, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d", resp.StatusCode)
 	}
 }
