@@ -131,7 +131,7 @@ func (l layout) worker(_ int, name string) unit {
 		Monitor: port.Address(l.ports[name+"/"+portMonitor]), LogLevel: l.spec.LogLevel, Seed: l.spec.Seed,
 		Traces: &role.TracesBoot{Endpoint: port.Address(l.ports[portTraces]), Token: l.secrets.TracesToken},
 	}
-	after := []string{}
+	var after, needs []string
 	if r.Grants.Has(role.Bus) {
 		boot.Bus = &role.BusBoot{Brokers: []string{port.Address(l.ports[nodeKafka+"/"+portBroker])}}
 		after = append(after, nodeKafka, taskTopics)
@@ -157,9 +157,12 @@ func (l layout) worker(_ int, name string) unit {
 	if r.Grants.Has(role.BalancerRoutes) {
 		boot.Balancer = &role.BalancerBoot{RESTBoot: listener, CA: l.secrets.Authority.Certificate, Upstreams: l.upstreams()}
 		after = append(after, taskPrepare)
+		for _, up := range l.upstreams() {
+			needs = append(needs, up.Node)
+		}
 	}
 	return unit{
-		name: name, about: "start the " + r.Name + " worker", after: after, stage: stages[r.Name],
+		name: name, about: "start the " + r.Name + " worker", after: after, needs: needs, stage: stages[r.Name],
 		spec: &sandbox.NodeSpec{
 			Name: name, Kind: sandbox.Worker, Role: r.Name, Ports: l.portsOf(name),
 			Files: map[string][]byte{fileBoot: marshalBoot(boot)},

@@ -19,7 +19,8 @@ const (
 type unit struct {
 	name  string
 	about string            // what it does, for people: "start PostgreSQL"
-	after []string          // units that must be ready or done before
+	after []string          // units that must be ready or done before it is begun
+	needs []string          // units without which it does not become ready, though it can be begun
 	spec  *sandbox.NodeSpec // nil: a task
 	stage int               // nodes of a higher stage are stopped before those of a lower one
 }

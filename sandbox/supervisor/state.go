@@ -71,7 +71,7 @@ func (s *state) take(l layout) {
 	s.layout, s.units = l, l.units()
 	for _, u := range s.units {
 		if _, known := s.steps[u.name]; !known && s.info.Phase == sandbox.PhaseStarting {
-			s.steps[u.name] = &sandbox.Step{Name: u.name, About: u.about, After: u.after, State: sandbox.StepWaiting}
+			s.steps[u.name] = &sandbox.Step{Name: u.name, About: u.about, After: slices.Concat(u.after, u.needs), State: sandbox.StepWaiting}
 		}
 		if u.spec == nil {
 			if s.tasks[u.name] == nil {
