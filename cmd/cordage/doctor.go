@@ -74,7 +74,7 @@ func (a *app) examine(ctx context.Context) []finding {
 // bad makes a finding from an error.
 func bad(check, state string, err error) finding {
 	f := finding{Check: check, State: state, Detail: strings.ReplaceAll(err.Error(), "\n", " ")}
-	if h, ok := err.(interface{ Hint() string }); ok { //nolint:errorlint // the outermost hint is the one meant
+	if h, ok := err.(interface{ Hint() string }); ok {
 		f.Remedy = h.Hint()
 	}
 	return f

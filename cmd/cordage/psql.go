@@ -127,7 +127,7 @@ func (t target) runPSQL(ctx context.Context, program string) (err error) {
 	if err != nil {
 		return fmt.Errorf("hand psql its password: %w", err)
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // it is in the user's own directory for temporary files
+	defer os.Remove(f.Name())
 	quote := strings.NewReplacer(`\`, `\\`, `:`, `\:`)
 	_, err = fmt.Fprintf(f, "%s:%d:*:%s:%s\n", t.pg.Host, t.pg.Port, quote.Replace(t.pg.User), quote.Replace(t.pg.Password))
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -152,7 +152,7 @@ func (a *app) ownPrompt(ctx context.Context, t target, command string) error {
 	if err != nil {
 		return fmt.Errorf("open database %s: %w", t.name, err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost
+	defer conn.Close(context.WithoutCancel(ctx))
 	if command != "" {
 		return a.runSQL(ctx, conn, command)
 	}

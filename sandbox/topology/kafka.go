@@ -139,7 +139,7 @@ func lagOf(a sarama.ClusterAdmin, members []member) (map[partition]int64, error)
 		}
 		for topic, blocks := range committed.Blocks {
 			for number, block := range blocks {
-				if end := ends[topic][number]; end != nil && end.Err == sarama.ErrNoError {
+				if end := ends[topic][number]; end != nil && errors.Is(end.Err, sarama.ErrNoError) {
 					lags[partition{group, topic, number}] = max(0, end.Offset-max(0, block.Offset))
 				}
 			}

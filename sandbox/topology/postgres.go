@@ -23,7 +23,7 @@ func sessions(ctx context.Context, s Source) ([]sandbox.Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // only read
+	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
 		SELECT application_name, usename, count(*), count(*) FILTER (WHERE state <> 'idle')
 		FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename IS NOT NULL

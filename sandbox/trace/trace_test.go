@@ -67,7 +67,7 @@ func TestSpansOfSeveralNodesMakeOneTree(t *testing.T) {
 	h := trace.Receiver(s, token)
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
-	z.Write(request(t, "database-1", span(3, 2, "consume", 20*time.Millisecond, 5*time.Millisecond))) //nolint:errcheck // a buffer
+	z.Write(request(t, "database-1", span(3, 2, "consume", 20*time.Millisecond, 5*time.Millisecond)))
 	z.Close()
 	if w := post(h, zipped.Bytes(), "Content-Encoding", "gzip"); w.Code != http.StatusOK {
 		t.Fatalf("a zipped export: status %d, %s", w.Code, w.Body)
