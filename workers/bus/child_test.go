@@ -144,6 +144,22 @@ func (c *child) await(prefix string) string {
 	}
 }
 
+// fresh waits until the child says something that it has not said before the call; not long, since it may have no work.
+func (c *child) fresh(atMost time.Duration) {
+	c.t.Helper()
+	late := time.After(atMost)
+	for old := len(c.lines); old >= 0; old-- {
+		select {
+		case _, ok := <-c.lines:
+			if !ok {
+				c.t.Fatal("a replica ended by itself")
+			}
+		case <-late:
+			return
+		}
+	}
+}
+
 // kill ends the child at once.
 func (c *child) kill() {
 	c.ended.Do(func() {
@@ -153,23 +169,32 @@ func (c *child) kill() {
 }
 
 // TestDurableKilled kills replicas with SIGKILL, most of them in the middle of a transaction, and checks that readers
-// see each answer once and in order. Half of the killed are started again under their names, as a supervisor does.
+// see each answer once and in order. Most of the killed are started again under their names, as a supervisor does.
 func TestDurableKilled(t *testing.T) {
 	t.Parallel()
 	k := newKafka(t, 3, inOut...)
 	b := k.open("writer")
 	out := hear(t, b, "out")
 	p := k.publisher(b)
-	const n, each = 6000, 20
-	sent := make(chan error, 1)
+	sent, stop := make(chan error, 1), make(chan struct{})
+	n := 0 // until sent
 	go func() {
-		for i := 0; i < n; i += each {
-			if err := p.Publish(t.Context(), numbered("in", i, i+each, 40)...); err != nil {
+		defer close(sent)
+		for { // while replicas are killed there is always work
+			if err := p.Publish(t.Context(), numbered("in", n, n+20, 40)...); err != nil {
 				sent <- err
 				return
 			}
+			n += 20
+			if n > 2000 {
+				out.await(n - 2000) // ahead of those who read, but not far
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
 		}
-		sent <- nil
 	}()
 	replicas := []*child{k.child("durable", "a"), k.child("durable", "b")}
 	for _, c := range replicas {
@@ -178,31 +203,24 @@ func TestDurableKilled(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, seed))
-	names := 2
-	for range 8 {
+	names := []string{"a", "b"}
+	for kill := range 10 {
 		i := chance.IntN(len(replicas))
-		select {
-		case _, ok := <-replicas[i].lines:
-			if !ok {
-				t.Fatal("a replica ended by itself")
-			}
-		case <-time.After(200 * time.Millisecond): // it has no work just now
-		}
-		<-time.After(time.Duration(chance.IntN(4000)) * time.Microsecond) // the transaction takes about as long
+		replicas[i].fresh(time.Second) // the transaction of what it handles begins now, and takes some milliseconds
+		<-time.After(time.Duration(chance.IntN(8000)) * time.Microsecond)
 		replicas[i].kill()
-		name := replicas[i].cmd.Env[len(replicas[i].cmd.Env)-1]
-		name = name[len(childNode)+1:]
-		if chance.IntN(2) == 0 {
-			name = fmt.Sprint("replica-", names)
-			names++
+		if chance.IntN(5) == 0 {
+			names[i] = fmt.Sprint("replica-", kill)
 		}
-		replicas[i] = k.child("durable", name)
+		replicas[i] = k.child("durable", names[i])
 		replicas[i].await("ready")
 	}
+	close(stop)
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
 	checkOnce(t, out.await(n), n)
+	t.Logf("%d records", n)
 }
 
 // TestResponderKilled: a request whose responder dies while handling it is answered by the next one.
