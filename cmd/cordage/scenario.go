@@ -7,9 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,6 +130,9 @@ anything starts. If the sandbox does not run, one is started for the scenarios a
 			if err != nil {
 				return err
 			}
+			if err := checkJUnit(f.junit); err != nil {
+				return err
+			}
 			return a.runScenarios(cmd.Context(), scenarios, f)
 		},
 	}
@@ -225,6 +230,21 @@ func readPath(path string, add func(*lang.Scenario, error) error) error {
 	return nil
 }
 
+// checkJUnit finds a mistyped folder of the report before minutes are spent on what would stand in it.
+func checkJUnit(file string) error {
+	if file == "" {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(file))
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", filepath.Dir(file))
+	}
+	if err != nil {
+		return &usageError{fmt.Errorf("the JUnit report cannot be written: %w", err)}
+	}
+	return nil
+}
+
 // runScenarios runs scenarios where they find a sandbox, or starts one for them.
 func (a *app) runScenarios(ctx context.Context, scenarios []*lang.Scenario, f scenarioFlags) error {
 	c, err := a.connect(ctx)
@@ -240,6 +260,11 @@ func (a *app) runScenarios(ctx context.Context, scenarios []*lang.Scenario, f sc
 
 // inOwnSandbox starts a sandbox, runs the scenarios there, and removes it, however they end.
 func (a *app) inOwnSandbox(ctx context.Context, scenarios []*lang.Scenario, f scenarioFlags) (err error) {
+	// A reader of the answer that goes away, as in "| head", must not end this process before it has removed the sandbox:
+	// while the signal is received here, writing fails in its place.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
 	own := *a
 	own.name, own.out, own.json = fmt.Sprintf("scenario-%d", os.Getpid()), a.err, false // its messages are not the answer
 	wish := sandbox.Wish{Replicas: map[string]int{}}
@@ -289,7 +314,7 @@ func (a *app) runAttached(ctx context.Context, c *client.Client, scenarios []*la
 			results = append(results, result)
 			if !a.json {
 				if err := report.Tree(a.out, result); err != nil {
-					return err
+					return errors.Join(err, writeJUnit(f.junit, results))
 				}
 			}
 		}
