@@ -50,7 +50,7 @@ func flags(c *cobra.Command) string {
 		if kind != "" {
 			name += " " + kind
 		}
-		fmt.Fprintf(&b, "| `%s` | %s |\n", name, strings.ReplaceAll(usage, "|", "\\|"))
+		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(name, "|", "\\|"), strings.ReplaceAll(usage, "|", "\\|"))
 	})
 	if b.Len() == 0 {
 		return ""

@@ -1,0 +1,101 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/client"
+)
+
+// serve answers on the socket of a sandbox of its own.
+func serve(t *testing.T, h http.HandlerFunc) *client.Client {
+	t.Helper()
+	d := sandbox.Dir{Name: "test", Path: filepath.Join(t.TempDir(), "test")}
+	if err := d.Make(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.MakeSocketDir(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", d.Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(h)
+	server.Listener.Close()
+	server.Listener = l
+	server.Start()
+	t.Cleanup(server.Close)
+	c := client.Open(d)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestNobodyServes(t *testing.T) {
+	t.Parallel()
+	c := client.Open(sandbox.Dir{Name: "ci", Path: filepath.Join(t.TempDir(), "ci")})
+	_, err := c.Nodes(t.Context())
+	gone, ok := errors.AsType[*sandbox.NotRunningError](err)
+	if !ok || gone.Hint() != "start it with: cordage up --name ci" {
+		t.Errorf("the error is %v", err)
+	}
+	if c.Alive(t.Context()) {
+		t.Error("it is alive")
+	}
+	for _, err := range c.Events(t.Context()) {
+		if _, ok := errors.AsType[*sandbox.NotRunningError](err); !ok {
+			t.Errorf("events: %v", err)
+		}
+	}
+}
+
+func TestRefusalIsRead(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/nodes/rest-9/restart" || r.Method != http.MethodPost {
+			t.Errorf("asked is %s %s", r.Method, r.URL.Path)
+		}
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"code":"not-found","message":"no node rest-9","hint":"cordage status"}`)
+	})
+	_, err := c.Restart(t.Context(), "rest-9")
+	refused, ok := errors.AsType[*client.Error](err)
+	if !ok || refused.Code != "not-found" || refused.Error() != "no node rest-9" || refused.Hint() != "cordage status" {
+		t.Errorf("the error is %#v", err)
+	}
+}
+
+func TestAnswerThatIsNoProblem(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) })
+	if _, err := c.Clock(t.Context()); err == nil || !strings.Contains(err.Error(), "502") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, ": a comment\n\nid: 7\ndata: {\"seq\":7,\"state\":{\"sandbox\":{\"name\":\"test\"}}}\n\nid: 8\ndata: {\"seq\":8,\"gone\":\"rest-2\"}\n\n")
+	})
+	var seen []uint64
+	for e, err := range c.Events(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, e.Seq)
+		if e.Seq == 7 && (e.State == nil || e.State.Sandbox.Name != "test") || e.Seq == 8 && e.Gone != "rest-2" {
+			t.Errorf("the event is %+v", e)
+		}
+	}
+	if fmt.Sprint(seen) != "[7 8]" {
+		t.Errorf("events seen are %v", seen)
+	}
+}
