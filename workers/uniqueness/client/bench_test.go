@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,4 +123,43 @@ func benchNode(b *testing.B) *pgxpool.Pool {
 	b.Cleanup(pool.Close)
 	migrate(b, pool)
 	return pool
+}
+
+// BenchmarkLatency tells how long one check takes over Kafka when 100 are asked each second.
+//
+//	go test -run '^$' -bench Latency -benchtime 500x ./workers/uniqueness/client
+func BenchmarkLatency(b *testing.B) {
+	pool := benchNode(b)
+	if err := load.Fill(b.Context(), pool, 100_000); err != nil {
+		b.Fatal(err)
+	}
+	c := newCluster(b, 3, client.Options{})
+	c.host("database-1", 0, pool)
+	source := load.NewSource(notary, 0, 0, 50_000)
+	b.Run("rate=100", func(b *testing.B) {
+		requests := source.Next(b.N)
+		took := make([]time.Duration, b.N)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		b.ResetTimer()
+		var g errgroup.Group
+		for i := range requests {
+			<-tick.C
+			g.Go(func() error {
+				began := time.Now()
+				answers, err := c.client.Check(c.ctx, notary, []record.UniquenessCheckRequest{load.Record(requests[i])})
+				if err == nil && answers[0].Result != record.ResultSuccess {
+					err = fmt.Errorf("unexpected verdict %+v", answers[0])
+				}
+				took[i] = time.Since(began)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		slices.Sort(took)
+		b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
+		b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
+	})
 }
