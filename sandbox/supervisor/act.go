@@ -171,7 +171,9 @@ func (s *Supervisor) isReady(name string, turn int) {
 		return
 	}
 	n.view.State, n.view.Reason, n.wasReady = sandbox.Ready, "", true
-	n.view.Took = time.Since(n.view.Started)
+	if !n.adopted {
+		n.view.Took = time.Since(n.view.Started)
+	}
 	s.loop.emitNode(name)
 	s.loop.stepEnds(name, sandbox.StepDone)
 	s.config.Log.Info("node is ready", "node", name, "took", n.view.Took)

@@ -103,7 +103,7 @@ func (l *loop) begin(ctx context.Context, a action) {
 	switch a.verb {
 	case startNode:
 		n.turn++
-		n.restart, n.expected, n.wasReady = false, false, false
+		n.restart, n.expected, n.wasReady, n.adopted = false, false, false, false
 		n.view.State, n.view.Started, n.view.Took = sandbox.Starting, time.Now(), 0
 		l.stepBegins(a.unit)
 	case stopNode:

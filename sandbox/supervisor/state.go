@@ -21,6 +21,7 @@ type node struct {
 	restart  bool
 	expected bool // somebody asked for the death of the present instance
 	wasReady bool // the present instance
+	adopted  bool // the present instance: how long its start took is not known
 	deaths   deaths
 	retryAt  time.Time
 }

@@ -178,6 +178,7 @@ func (s *Supervisor) adopt(warnings []sandbox.Notification) {
 			st.nodes[name] = n
 		}
 		n.turn++
+		n.adopted = true
 		spec := sandbox.NodeSpec{Name: name}
 		if wanted {
 			spec = *u.spec

@@ -197,12 +197,18 @@ func TestAdoption(t *testing.T) {
 		}
 		second.running["rest-1"].hash = "of another specification"
 		r.Close()
+		time.Sleep(time.Hour) //nolint:forbidigo // of the bubble's clock
 		r.runtime, r.ended = second, make(chan error, 1)
 		r.cluster = &fakeCluster{runtime: second, sick: map[string]bool{}, blind: map[string]bool{}}
 		r.open(t, sandbox.Wish{})
 		r.up(t)
 		if got := r.Snapshot().Sandbox.Adopted; got != 5 {
 			t.Errorf("%d nodes were adopted, want 5", got)
+		}
+		for _, n := range r.Snapshot().Nodes {
+			if n.Took > time.Minute {
+				t.Errorf("the start of %s took %v: time that it ran before is counted", n.Name, n.Took)
+			}
 		}
 		if diff := cmp.Diff([]string{"stop rest-1", "start rest-1"}, second.done("start", "stop")); diff != "" {
 			t.Errorf("what was done (-want +got):\n%s", diff)
