@@ -247,6 +247,11 @@ func checkJUnit(file string) error {
 
 // runScenarios runs scenarios where they find a sandbox, or starts one for them.
 func (a *app) runScenarios(ctx context.Context, scenarios []*lang.Scenario, f scenarioFlags) error {
+	// A reader of the answer that goes away, as in "| head", must not end this process before it has put back what
+	// scenarios changed, or removed their sandbox: while the signal is received here, writing fails in its place.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
 	c, err := a.connect(ctx)
 	if _, none := errors.AsType[*sandbox.NotRunningError](err); none {
 		return a.inOwnSandbox(ctx, scenarios, f)
@@ -260,11 +265,6 @@ func (a *app) runScenarios(ctx context.Context, scenarios []*lang.Scenario, f sc
 
 // inOwnSandbox starts a sandbox, runs the scenarios there, and removes it, however they end.
 func (a *app) inOwnSandbox(ctx context.Context, scenarios []*lang.Scenario, f scenarioFlags) (err error) {
-	// A reader of the answer that goes away, as in "| head", must not end this process before it has removed the sandbox:
-	// while the signal is received here, writing fails in its place.
-	pipe := make(chan os.Signal, 1)
-	signal.Notify(pipe, syscall.SIGPIPE)
-	defer signal.Stop(pipe)
 	own := *a
 	own.name, own.out, own.json = fmt.Sprintf("scenario-%d", os.Getpid()), a.err, false // its messages are not the answer
 	wish := sandbox.Wish{Replicas: map[string]int{}}
