@@ -36,7 +36,7 @@ func runChild(role string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer flush(context.WithoutCancel(ctx)) //nolint:errcheck // nothing to flush
+	defer flush(context.WithoutCancel(ctx))
 	b, err := bus.Open(ctx, bus.Config{
 		Brokers: strings.Fields(os.Getenv(childBrokers)), TopicPrefix: os.Getenv(childPrefix), Node: os.Getenv(childNode),
 		Telemetry: tel,

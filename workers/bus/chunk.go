@@ -37,7 +37,7 @@ func (b *Bus) split(outs []wire.Out, client, topic string, out wire.Out) []wire.
 	parts := (len(out.Value) + limit - 1) / limit
 	b.m.chunks.WithLabelValues(client, topic).Observe(float64(parts))
 	var id [16]byte
-	rand.Read(id[:]) //nolint:errcheck // never fails
+	rand.Read(id[:]) // never fails
 	sum := sha256.Sum256(out.Value)
 	set := []byte(hex.EncodeToString(id[:]))
 	for n := 1; n <= parts; n++ {

@@ -201,7 +201,7 @@ func (c *Compacted[V]) begin(ctx context.Context, start map[string]V) {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(start)) {
-		now := start[key] //nolint:nilaway // only this goroutine changes the map before ready
+		now := start[key]
 		if old, was := before[key]; was {
 			c.tell(ctx, key, &old, &now)
 		} else {

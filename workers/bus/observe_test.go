@@ -197,6 +197,9 @@ func goroutines(of ...string) string {
 	text = text[:runtime.Stack(text, true)]
 	var found []string
 	for _, stack := range strings.Split(string(text), "\n\n") {
+		if strings.Contains(stack, "testing.(*T).Parallel") {
+			continue // a test that waits for its turn
+		}
 		if slices.ContainsFunc(of, func(s string) bool { return strings.Contains(stack, s) }) {
 			found = append(found, stack)
 		}

@@ -45,7 +45,7 @@ func (k *Cluster) CreateTopics(ctx context.Context, topics []NewTopic, replicati
 			return err
 		}
 		for _, t := range topics {
-			if _, _, ok := k.meta.leader(t.Name, 0); !ok {
+			if _, ok := k.meta.leader(t.Name, 0); !ok {
 				return fmt.Errorf("topic %s: %w", t.Name, sarama.ErrLeaderNotAvailable)
 			}
 		}

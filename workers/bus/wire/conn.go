@@ -52,7 +52,7 @@ func (p *pool) do(ctx context.Context, addr string, call func(*sarama.Broker) er
 		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	case err != nil:
 		c.close()
-		return fmt.Errorf("Kafka at %s: %w", addr, err)
+		return fmt.Errorf("broker %s: %w", addr, err)
 	}
 	p.put(addr, c)
 	return nil
@@ -127,7 +127,7 @@ func (p *pool) close() {
 // close ends the connection. Its errors tell nothing: it may have been closed already, by either side.
 func (c *conn) close() {
 	c.socket.Close()
-	c.broker.Close() //nolint:errcheck // see above
+	c.broker.Close()
 }
 
 // dialer is how sarama dials, made to end with a context, and to give away the socket.

@@ -74,7 +74,7 @@ func (f *fetchers) wake() {
 		return
 	}
 	for s := range f.streams {
-		id, _, ok := f.k.meta.leader(s.topic, s.partition)
+		id, ok := f.k.meta.leader(s.topic, s.partition)
 		switch {
 		case !ok:
 			signal(f.lost)
@@ -120,7 +120,7 @@ func (f *fetchers) allLed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.streams {
-		if _, _, ok := f.k.meta.leader(s.topic, s.partition); !ok {
+		if _, ok := f.k.meta.leader(s.topic, s.partition); !ok {
 			return false
 		}
 	}
@@ -161,7 +161,7 @@ func (f *fetchers) poll(id int32) (*sarama.FetchRequest, map[place]asked) {
 	places := map[place]asked{}
 	full := false
 	for s := range f.streams {
-		if leader, _, ok := f.k.meta.leader(s.topic, s.partition); !ok || leader != id {
+		if leader, ok := f.k.meta.leader(s.topic, s.partition); !ok || leader != id {
 			continue
 		}
 		next, room, alone := s.wants()

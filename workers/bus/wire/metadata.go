@@ -130,17 +130,17 @@ func (m *metadata) partitions(topic string) (n int32, version int) {
 	return int32(len(m.topics[topic])), m.version //nolint:gosec // Kafka counts them in 32 bits
 }
 
-// leader is the leader of a partition, if it has one, and the version of the metadata that says so.
-func (m *metadata) leader(topic string, partition int32) (id int32, version int, ok bool) {
+// leader is the leader of a partition, if it has one.
+func (m *metadata) leader(topic string, partition int32) (id int32, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	leaders := m.topics[topic]
 	if int(partition) >= len(leaders) {
-		return -1, m.version, false
+		return -1, false
 	}
 	id = leaders[partition]
 	_, ok = m.brokers[id]
-	return id, m.version, ok
+	return id, ok
 }
 
 func (m *metadata) now() int {

@@ -52,7 +52,7 @@ func (k *Cluster) listOffsets(ctx context.Context, topic string, at int64, see s
 ) error {
 	requests := map[int32]*sarama.OffsetRequest{}
 	for partition := range missing {
-		id, _, ok := k.meta.leader(topic, partition)
+		id, ok := k.meta.leader(topic, partition)
 		if !ok {
 			return sarama.ErrLeaderNotAvailable
 		}

@@ -174,7 +174,7 @@ func (p *Producer) round(ctx context.Context, batches map[place]*sarama.RecordBa
 		asked := map[int32][]place{}
 		var worst error
 		for at, batch := range batches {
-			id, _, ok := p.k.meta.leader(at.topic, at.partition)
+			id, ok := p.k.meta.leader(at.topic, at.partition)
 			if !ok {
 				worst = sarama.ErrLeaderNotAvailable
 				continue
