@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -151,7 +155,49 @@ func (c *checks) compare(ctx context.Context, s *section) error {
 	sql := direct[best].median()
 	s.atLeast(fmt.Sprintf("**over Kafka, one database worker**, %d flows of %d in flight (best of 4, 8, 16)", flowsAtMost, flowBatch),
 		most, overKafkaLimit*sql, fmt.Sprintf("%.1f × the best SQL", overKafkaLimit), times(most.median()/sql)+" the best SQL")
+	return c.processors(ctx, s, flowsAtMost)
+}
+
+// processors tells in one more run over Kafka whose work it is: what all take together shares the machine's cores.
+func (c *checks) processors(ctx context.Context, s *section, flows int) error {
+	before, err := c.used(ctx)
+	if err != nil {
+		return err
+	}
+	rate, err := c.overKafka(ctx, c.notaries[:1], flows)
+	if err != nil {
+		return err
+	}
+	after, err := c.used(ctx)
+	if err != nil {
+		return err
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if took := after[name] - before[name]; took > 0 {
+			parts = append(parts, fmt.Sprintf("%s %.1f s", name, took.Seconds()))
+		}
+	}
+	s.note("Processor time of a run over Kafka at %s: %s.", quantity(rate, "/s"), strings.Join(parts, ", "))
 	return nil
+}
+
+// used is the processor time of each node so far, and of this program.
+func (c *checks) used(ctx context.Context) (map[string]time.Duration, error) {
+	nodes, err := c.r.supervisor.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]time.Duration{}
+	for _, n := range nodes {
+		all[n.Name] = n.CPU
+	}
+	var self syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &self); err != nil {
+		return nil, fmt.Errorf("ask for the processor time of this program: %w", err)
+	}
+	all["the program that asks"] = time.Duration(self.Utime.Nano() + self.Stime.Nano())
+	return all, nil
 }
 
 func (c *checks) collect(all map[shape]*sample, sh shape, measure func() (float64, error)) error {

@@ -168,33 +168,3 @@ func (d Dir) Remove() error {
 	}
 	return errors.Join(err, os.RemoveAll(d.Path))
 }
-
-// TryLock takes the sandbox's lock, which ends with this process at the latest. The second result is false when
-// another process has it. The file stays, so that two cannot lock two files of one name.
-func (d Dir) TryLock() (release func(), ok bool, err error) {
-	f, err := os.OpenFile(d.Lock(), os.O_CREATE|os.O_RDWR, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, false, nil // somebody who has it is removing the directory
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("lock sandbox %s: %w", d.Name, err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, false, nil
-		}
-		return nil, false, fmt.Errorf("lock sandbox %s: %w", d.Name, err)
-	}
-	// A purge may have removed the file between our open and our lock: then we hold a lock nobody else will see.
-	if now, err := os.Stat(d.Lock()); err != nil || !same(f, now) {
-		f.Close()
-		return nil, false, nil
-	}
-	return func() { f.Close() }, true, nil
-}
-
-func same(f *os.File, now fs.FileInfo) bool {
-	mine, err := f.Stat()
-	return err == nil && os.SameFile(mine, now)
-}

@@ -89,17 +89,37 @@ func TestLock(t *testing.T) {
 	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
-	release, ok, err := d.TryLock()
+	first, ok, err := d.TryLock()
 	if !ok || err != nil {
 		t.Fatalf("the first: %v, %v", ok, err)
 	}
+	waiting, err := d.OpenLock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waiting.Close()
 	if _, ok, err := d.TryLock(); ok || err != nil {
 		t.Errorf("the second: %v, %v", ok, err)
 	}
-	release()
-	release, ok, err = d.TryLock()
-	if !ok || err != nil {
-		t.Errorf("after the release: %v, %v", ok, err)
+	if err := d.Remove(); err != nil {
+		t.Fatal(err)
 	}
-	release()
+	if _, ok, err := d.TryLock(); ok || err != nil {
+		t.Errorf("of a sandbox that is gone: %v, %v", ok, err)
+	}
+	if ok, err := waiting.Try(); ok || err != nil {
+		t.Errorf("who waits gets it while its holder lives: %v, %v", ok, err)
+	}
+	first.Close()
+	if ok, err := waiting.Try(); !ok || err != nil || waiting.Current() {
+		t.Errorf("who waited: %v, %v", ok, err)
+	}
+	if err := d.Make(); err != nil {
+		t.Fatal(err)
+	}
+	again, ok, err := d.TryLock()
+	if !ok || err != nil {
+		t.Fatalf("after it was made anew: %v, %v", ok, err)
+	}
+	again.Close()
 }

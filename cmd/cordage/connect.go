@@ -72,14 +72,11 @@ func lockHeld(d sandbox.Dir) (bool, error) {
 	if !d.Exists() {
 		return false, nil
 	}
-	release, ok, err := d.TryLock()
-	if err != nil {
-		return false, err
-	}
+	lock, ok, err := d.TryLock()
 	if ok {
-		release()
+		lock.Close()
 	}
-	return !ok, nil
+	return !ok, err
 }
 
 // orphans lists the sandbox's nodes that run without a supervisor.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,6 +86,14 @@ func (a *app) down(ctx context.Context, purge bool) error {
 
 // stopSandbox stops what runs; the first result tells whether anything did.
 func (a *app) stopSandbox(ctx context.Context, d sandbox.Dir, purge bool) (stopped bool, err error) {
+	lock, err := d.OpenLock() // before the stop: a purge removes its name
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // there is no such sandbox
+	}
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
 	c := client.Open(d)
 	defer c.Close()
 	err = c.Stop(ctx, purge)
@@ -92,25 +101,10 @@ func (a *app) stopSandbox(ctx context.Context, d sandbox.Dir, purge bool) (stopp
 		return false, err
 	}
 	stopped = err == nil
-	if !d.Exists() && !stopped {
-		if purge {
-			return false, d.Remove()
-		}
-		return false, nil
-	}
-	// The lock is free when the supervisor has ended; then nobody but we can start one.
-	var release func()
-	err = until(ctx, downLimit, "the supervisor to end", func() (ok bool, err error) {
-		if !exists(d.Path) {
-			return true, nil // it has purged
-		}
-		release, ok, err = d.TryLock()
-		return ok, err
-	})
-	if err != nil || release == nil {
+	// When the lock is ours the supervisor's process has ended, and nobody else can start one.
+	if err := until(ctx, downLimit, "the supervisor to end", lock.Try); err != nil || !lock.Current() {
 		return stopped, err
 	}
-	defer release()
 	r, err := newRuntime(d, "", true)
 	if err != nil {
 		return stopped, err

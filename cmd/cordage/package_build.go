@@ -117,7 +117,7 @@ whether their signers are trusted). Without a CPB it is a CPI for an MGM.`,
 }
 
 func (a *app) readPolicy(name string) ([]byte, error) {
-	var in io.Reader = a.in
+	in := a.in
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

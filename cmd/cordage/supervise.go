@@ -82,7 +82,7 @@ func (a *app) superviseInBackground(ctx context.Context) error {
 	return err
 }
 
-// supervise runs a supervisor and its API until ctx ends or it is told to stop.
+// supervise runs a supervisor and its API until ctx ends or it is told to stop. The process must end afterwards.
 func (a *app) supervise(ctx context.Context, d sandbox.Dir, wish sandbox.Wish, log slog.Handler, ready func()) (err error) {
 	program, err := keepProgram(d)
 	if err != nil {
@@ -97,7 +97,7 @@ func (a *app) supervise(ctx context.Context, d sandbox.Dir, wish sandbox.Wish, l
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	// It is not closed: its ports and its lock end with this process, which ends when this returns.
 	server, err := api.Listen(d, s, logger)
 	if err != nil {
 		return err
@@ -149,8 +149,8 @@ func (a *app) spawn(ctx context.Context, d sandbox.Dir, wish sandbox.Wish) (anot
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }() // it outlives this command; if not, what it told is what counts
 	another, err = hear(ctx, told, d)
-	if err != nil && ctx.Err() != nil { // interrupted: what has been started must not be left
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err != nil { // it has failed, or this command is interrupted: what has been started must not be left
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		<-ended
 	}
 	return another, err

@@ -41,7 +41,7 @@ type Supervisor struct {
 	loop    *loop
 	ports   ports
 	traces  *trace.Store
-	release func() // the sandbox's lock
+	lock    *sandbox.Lock
 
 	life     context.Context // of this supervisor; ends after the last node
 	endLife  context.CancelFunc
@@ -81,14 +81,14 @@ func New(ctx context.Context, c Config) (_ *Supervisor, err error) {
 		return nil, err
 	}
 	s := &Supervisor{config: c, traces: trace.NewStore(trace.Limits{})}
-	release, ok, err := c.Dir.TryLock()
+	lock, ok, err := c.Dir.TryLock()
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return nil, &RunningError{c.Dir.Name}
 	}
-	s.release = release
+	s.lock = lock
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -199,12 +199,11 @@ func (s *Supervisor) adopt(warnings []sandbox.Notification) {
 	}
 }
 
-// Close gives up the ports and the lock. Everything must have been stopped.
+// Close gives up the ports and the lock. Everything must have been stopped. A process that ends now need not call it: both
+// end with it, and then whoever gets the lock knows that the process has ended.
 func (s *Supervisor) Close() {
 	s.ports.release("")
-	if s.release != nil {
-		s.release()
-	}
+	s.lock.Close()
 }
 
 // Run brings the sandbox up and keeps it up until ctx ends or somebody asks for a stop; then it stops all nodes and

@@ -172,7 +172,7 @@ func (c *Cluster) SQL(ctx context.Context, database, query string, args []any) (
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost
+	defer conn.Close(context.WithoutCancel(ctx)) // nothing is lost
 	rows, err := conn.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func Serve(ctx context.Context, boot role.RESTBoot, h http.Handler, log *slog.Lo
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
 		if server.Shutdown(grace) != nil {
-			server.Close() //nolint:errcheck // connections that would not end
+			server.Close() // connections that would not end
 		}
 	})
 	ready()

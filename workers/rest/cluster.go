@@ -73,7 +73,7 @@ func newCluster(ctx context.Context, b *bus.Bus) (*cluster, error) {
 func (c *cluster) close() {
 	for _, p := range []*bus.Publisher{c.requests, c.chunks} {
 		if p != nil {
-			p.Close() //nolint:errcheck // nothing is in hand any more
+			p.Close() // nothing is in hand any more
 		}
 	}
 }

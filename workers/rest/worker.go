@@ -38,7 +38,7 @@ func (w *Worker) Run(ctx context.Context, ready func()) error {
 		}
 		return fmt.Errorf("open the bus: %w", err)
 	}
-	defer b.Close() //nolint:errcheck // nothing is in hand any more
+	defer b.Close() // nothing is in hand any more
 	c, err := newCluster(ctx, b)
 	if err != nil {
 		if ctx.Err() != nil {
