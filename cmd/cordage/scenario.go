@@ -305,7 +305,7 @@ func (a *app) runAttached(ctx context.Context, c *client.Client, scenarios []*la
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is in the user's own directory for temporary files
+	defer os.RemoveAll(dir) // it is in the user's own directory for temporary files
 	live := a.newStepLine()
 	var results []*run.Result
 	for _, s := range scenarios {

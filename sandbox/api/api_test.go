@@ -42,7 +42,7 @@ func TestBadRequests(t *testing.T) {
 			if w.Code != tc.status || p.Code != tc.code || !strings.Contains(p.Message, tc.message) {
 				t.Errorf("the answer is %d %+v, want %d %s with %q", w.Code, p, tc.status, tc.code, tc.message)
 			}
-			if got := w.Result().Header.Get("Content-Type"); got != "application/json" { //nolint:bodyclose // a recorder's
+			if got := w.Result().Header.Get("Content-Type"); got != "application/json" {
 				t.Errorf("its type is %s", got)
 			}
 		})
