@@ -69,6 +69,7 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	fmt.Println(where)
 	for _, m := range chosen {
+		b.say("measuring %s", m.name)
 		s := section{name: m.name, title: m.title, where: where}
 		if err := m.run(ctx, b, &s); err != nil {
 			return fmt.Errorf("measure %s: %w", m.name, err)

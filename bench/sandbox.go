@@ -21,6 +21,7 @@ type bench struct {
 	dir   string // temporary
 	exe   string
 	name  string // of the sandbox
+	began time.Time
 
 	running *running
 	cpi     string // checksum of the uploaded CPI; empty before
@@ -36,7 +37,7 @@ type running struct {
 
 // open builds the executable as it is released.
 func open(ctx context.Context, quick bool) (_ *bench, err error) {
-	b := &bench{quick: quick, name: fmt.Sprintf("bench-%d", os.Getpid())}
+	b := &bench{quick: quick, name: fmt.Sprintf("bench-%d", os.Getpid()), began: time.Now()}
 	if b.dir, err = os.MkdirTemp("", "cordage-bench-"); err != nil {
 		return nil, err
 	}
@@ -60,6 +61,11 @@ func (b *bench) pick(real, quick int) int {
 		return quick
 	}
 	return real
+}
+
+// say tells on standard error what is being done: a run takes minutes.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s "+format+"\n", append([]any{time.Since(b.began).Round(time.Second)}, args...)...)
 }
 
 // cordage runs a command on the sandbox.

@@ -32,7 +32,8 @@ func measureStart(ctx context.Context, b *bench, s *section) error {
 	}
 	bare, first, second := &sample{unit: "s"}, &sample{unit: "s"}, &sample{unit: "s"}
 	var profile sandbox.Profile
-	for range b.pick(7, 1) {
+	for round := range b.pick(7, 1) {
+		b.say("start: round %d", round+1)
 		took, err := bareStart(ctx, servers)
 		if err != nil {
 			return err

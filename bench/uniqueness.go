@@ -55,7 +55,8 @@ func measureUniqueness(ctx context.Context, b *bench, s *section) (err error) {
 	if err := b.upload(ctx, r); err != nil {
 		return err
 	}
-	for range 4 {
+	for i := range 4 {
+		b.say("uniqueness: storing %d states for virtual node %d of 4", c.states, i+1)
 		if err := c.addNotary(ctx); err != nil {
 			return err
 		}
@@ -124,7 +125,8 @@ func (c *checks) compare(ctx context.Context, s *section) error {
 	direct := map[shape]*sample{}
 	over := map[int]*sample{}
 	shapes, flows := c.shapes(), []int{4, 8, 16}
-	for range c.b.pick(3, 1) {
+	for round := range c.b.pick(3, 1) {
+		c.b.say("uniqueness: round %d of SQL and Kafka", round+1)
 		for _, sh := range shapes {
 			if err := c.collect(direct, sh, func() (float64, error) { return c.directly(ctx, sh) }); err != nil {
 				return err
@@ -220,6 +222,7 @@ func (c *checks) growth(ctx context.Context, s *section) error {
 			return err
 		}
 		for _, nodes := range []int{1, 2, 4} {
+			c.b.say("uniqueness: %d virtual nodes, %d database workers", nodes, workers)
 			rates := &sample{unit: "/s"}
 			for range c.b.pick(3, 1) {
 				rate, err := c.overKafka(ctx, c.notaries[:nodes], flowsOfNode)
