@@ -189,9 +189,16 @@ func (a *app) awaitEnd(ctx context.Context, err error) error {
 		return !held, err
 	})
 	if _, told := errors.AsType[*sandbox.StartError](err); !told {
-		if state, rerr := supervisor.ReadState(d); rerr == nil && state.Failure != nil {
-			err = &sandbox.StartError{Sandbox: d.Name, Failure: *state.Failure}
+		failure := sandbox.Failure{
+			Part: "supervisor", Stage: "start the nodes", Cause: "it was killed", Logs: d.Path,
+			Hint: "cordage up adopts what runs and goes on; cordage down stops it",
 		}
+		if state, rerr := supervisor.ReadState(d); rerr == nil && state.Failure != nil {
+			failure = *state.Failure
+		} else if rerr == nil && !state.Wanted {
+			return errors.Join(err, werr) // somebody has stopped it
+		}
+		err = &sandbox.StartError{Sandbox: d.Name, Failure: failure}
 	}
 	return errors.Join(err, werr)
 }
