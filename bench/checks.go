@@ -61,7 +61,7 @@ func (c *checks) directly(ctx context.Context, sh shape) (float64, error) {
 
 // overKafka gives the checks per second that the workers reach with that many flows, spread over the virtual nodes.
 func (c *checks) overKafka(ctx context.Context, notaries []*notary, flows int) (float64, error) {
-	return c.run(ctx, notaries, flows, c.b.pick(60_000, 8_000), flowBatch)
+	return c.run(ctx, notaries, flows, c.b.pick(40_000, 8_000), flowBatch)
 }
 
 // run has about total checks decided: each flow asks its next batch when the one before is answered.

@@ -13,6 +13,21 @@ const (
 	workerLimit = 40  // MB
 )
 
+// usageAge is how old the supervisor's word on a node's memory and processor time may be, and a bit: it looks every 5 s.
+const usageAge = 6 * time.Second
+
+// rest waits until nothing that the supervisor tells is older than the call.
+func rest(ctx context.Context) error {
+	timer := time.NewTimer(usageAge)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // measureMemory reads the resident memory of each process of a sandbox of which nothing is asked: after the start, and
 // again after it has worked, since a process that has just started has not yet touched all that it will keep.
 func measureMemory(ctx context.Context, b *bench, s *section) error {
@@ -35,19 +50,16 @@ func measureMemory(ctx context.Context, b *bench, s *section) error {
 	return b.addMemory(ctx, r, s, fmt.Sprintf("after a CPI and %d virtual nodes", nodes))
 }
 
-// addMemory looks once a second, after a while in which what the work before has left behind can be collected.
+// addMemory looks each time the supervisor has looked, after a while in which what the work before has left behind can be
+// collected.
 func (b *bench) addMemory(ctx context.Context, r *running, s *section, when string) error {
-	settle, looks := b.pick(20, 1), b.pick(10, 2)
-	second := time.NewTicker(time.Second)
-	defer second.Stop()
+	settle, looks := b.pick(4, 0), b.pick(5, 1)
 	resident := map[string]*sample{}
 	var nodes []sandbox.Node
 	var err error
 	for i := range settle + looks {
-		select {
-		case <-second.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := rest(ctx); err != nil {
+			return err
 		}
 		if i < settle {
 			continue

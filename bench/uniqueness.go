@@ -186,6 +186,9 @@ func (c *checks) processors(ctx context.Context, s *section, flows int) error {
 
 // used is the processor time of each node so far, and of this program.
 func (c *checks) used(ctx context.Context) (map[string]time.Duration, error) {
+	if err := rest(ctx); err != nil {
+		return nil, err
+	}
 	nodes, err := c.r.supervisor.Nodes(ctx)
 	if err != nil {
 		return nil, err
