@@ -193,7 +193,32 @@ func TestOrphanedBackends(t *testing.T) {
 	if len(processesIn(p.Data)) == 0 {
 		t.Fatal("no backend has outlived its server: the test shows nothing")
 	}
-	startServer(t, p)
+	segment := sharedMemory(t, p)
+	if err := startServer(t, p).Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{segment, sharedMemory(t, p)} {
+		b, err := os.ReadFile("/proc/sysvipc/shm")
+		if err != nil {
+			t.Skip("shared memory cannot be listed")
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 1 && f[1] == id { // key, id, …
+				t.Errorf("shared memory %s of a killed server is left", id)
+			}
+		}
+	}
+}
+
+// sharedMemory reads the number of the server's segment from what it left.
+func sharedMemory(t *testing.T, p PostgreSQL) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(p.Data, "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := strings.Fields(strings.Split(string(b), "\n")[6])
+	return f[1]
 }
 
 // busy has a session of the server compute, so that it does not notice when the server is killed.

@@ -128,6 +128,7 @@ func (d dataDir) free() error {
 	if err := killAllIn(d.path); err != nil {
 		return &DataDirError{Dir: d.path, Fault: InUse, Err: err}
 	}
+	removeShared(d.path)
 	err := os.Remove(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -188,8 +188,8 @@ func memoryOf(pid int, shared bool) int64 {
 	return 0
 }
 
-// removeShared removes the shared memory that a killed PostgreSQL left: a few bytes that the system keeps for ever,
-// and that a next start on the same data directory would take over. Its name is in postmaster.pid.
+// removeShared removes the shared memory that a killed PostgreSQL left: a few bytes that the system keeps for ever, of
+// which it has only so many. Its name is in postmaster.pid. Memory that a process has attached is left alone.
 func removeShared(data string) {
 	b, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	if err != nil {

@@ -38,6 +38,7 @@ func (c *Child) Kill() error {
 	if c.command.Family != "" {
 		// PostgreSQL's backends have groups of their own, and a busy one does not notice that its server is gone.
 		err = errors.Join(err, killAllIn(c.command.Family))
+		removeShared(c.command.Family)
 	}
 	return err
 }
