@@ -27,7 +27,7 @@ func (k *Cluster) CreateTopics(ctx context.Context, topics []NewTopic, replicati
 		details[t.Name] = &sarama.TopicDetail{NumPartitions: t.Partitions, ReplicationFactor: replication, ConfigEntries: entries}
 	}
 	request := &sarama.CreateTopicsRequest{Version: 4, TopicDetails: details, Timeout: 30 * time.Second}
-	err := retry(ctx, fmt.Sprintf("create %d topics", len(topics)), func() error {
+	err := k.retry(ctx, fmt.Sprintf("create %d topics", len(topics)), func() error {
 		version := k.meta.now()
 		err := k.createTopics(ctx, request)
 		if err != nil && moved(err) && ctx.Err() == nil {
@@ -40,7 +40,7 @@ func (k *Cluster) CreateTopics(ctx context.Context, topics []NewTopic, replicati
 	if err != nil {
 		return err
 	}
-	return retry(ctx, "wait for leaders of topics", func() error {
+	return k.retry(ctx, "wait for leaders of topics", func() error {
 		if err := k.refresh(ctx, k.meta.now()); err != nil {
 			return err
 		}

@@ -68,21 +68,29 @@ func moved(err error) bool {
 	switch code {
 	case sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
 		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer, sarama.ErrFencedLeaderEpoch,
-		sarama.ErrUnknownLeaderEpoch, sarama.ErrNotController:
+		sarama.ErrUnknownLeaderEpoch, sarama.ErrNotController, sarama.ErrBrokerNotAvailable, sarama.ErrReplicaNotAvailable:
 		return true
 	}
 	return false
 }
 
+// worry is how long something may fail before the log tells of it.
+const worry = 3 * time.Second
+
 // retry calls try until it succeeds, fails for good, or ctx ends.
-func retry(ctx context.Context, what string, try func() error) error {
-	for wait := newBackoff(2*time.Millisecond, 100*time.Millisecond); ; {
+func (k *Cluster) retry(ctx context.Context, what string, try func() error) error {
+	told := time.Now()
+	for wait := newBackoff(500*time.Microsecond, 100*time.Millisecond); ; { // a commit that is being completed takes about as long
 		err := try()
 		if err == nil {
 			return nil
 		}
 		if !transient(err) || ctx.Err() != nil || !wait.sleep(ctx) {
 			return fmt.Errorf("%s: %w", what, err)
+		}
+		if time.Since(told) > worry {
+			told = time.Now()
+			k.log.WarnContext(ctx, "Kafka does not do what it is asked; trying on", "asked", what, "error", err)
 		}
 	}
 }

@@ -183,7 +183,7 @@ func (k *Cluster) anyBroker(ctx context.Context, f func(*sarama.Broker) error) e
 func (k *Cluster) coordinated(ctx context.Context, what string, kind sarama.CoordinatorType, key string,
 	f func(*sarama.Broker) (answer, transport error),
 ) error {
-	return retry(ctx, what, func() error {
+	return k.retry(ctx, what, func() error {
 		id, err := k.coordinator(ctx, kind, key)
 		if err != nil {
 			return err

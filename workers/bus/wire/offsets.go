@@ -33,7 +33,7 @@ func (k *Cluster) offsets(ctx context.Context, topic string, at int64, see saram
 	for i := range n {
 		missing[i] = true
 	}
-	err = retry(ctx, "list offsets of "+topic, func() error {
+	err = k.retry(ctx, "list offsets of "+topic, func() error {
 		version := k.meta.now()
 		err := k.listOffsets(ctx, topic, at, see, missing, found)
 		if err != nil && moved(err) && ctx.Err() == nil {

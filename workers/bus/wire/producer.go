@@ -59,7 +59,7 @@ func (p *Producer) init(ctx context.Context) error {
 	var err error
 	if p.txID == "" {
 		request.ProducerID, request.ProducerEpoch = -1, -1
-		err = retry(ctx, "get a producer id", func() error {
+		err = p.k.retry(ctx, "get a producer id", func() error {
 			err := p.k.anyBroker(ctx, func(b *sarama.Broker) (err error) {
 				r, err = b.InitProducerID(request)
 				return err
@@ -168,7 +168,7 @@ func (p *Producer) batches(outs []Out) []placedBatch {
 
 // round writes one batch to each partition, again until all are written.
 func (p *Producer) round(ctx context.Context, batches map[place]*sarama.RecordBatch) error {
-	return retry(ctx, "produce", func() error {
+	return p.k.retry(ctx, "produce", func() error {
 		version := p.k.meta.now()
 		byLeader := map[int32]*sarama.ProduceRequest{}
 		asked := map[int32][]place{}

@@ -185,6 +185,7 @@ func TestErrors(t *testing.T) {
 	}{
 		"connection":         {errors.New("connection refused"), true, true},
 		"not leader":         {fmt.Errorf("x/0: %w", code(sarama.ErrNotLeaderForPartition)), true, true},
+		"broker gone":        {sarama.ErrBrokerNotAvailable, true, true},
 		"wait":               {code(sarama.ErrConcurrentTransactions), true, false},
 		"too large":          {code(sarama.ErrMessageSizeTooLarge), false, false},
 		"fenced":             {code(sarama.ErrProducerFenced), false, false},
@@ -197,7 +198,7 @@ func TestErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := retry(ctx, "try", func() error { return sarama.ErrRequestTimedOut }); !errors.Is(err, sarama.ErrRequestTimedOut) {
+	if err := (&Cluster{}).retry(ctx, "try", func() error { return sarama.ErrRequestTimedOut }); !errors.Is(err, sarama.ErrRequestTimedOut) {
 		t.Errorf("retry after the end = %v", err)
 	}
 }
