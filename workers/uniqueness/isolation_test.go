@@ -41,19 +41,20 @@ func TestU41OrderOfNodesVaries(t *testing.T) {
 	t.Parallel()
 	a, b, c := holderOf(1), holderOf(2), holderOf(3)
 	s := newSuite(t, a, b, c)
-	first := map[int]int{} // which node was decided first, how often
+	// Two nodes may be decided side by side, in one millisecond; the third in order is decided when one of them is done.
+	last := map[int]int{} // which node was decided last, how often
 	for range 60 {
 		results := s.check(by(a, tx(nil, nil)), by(b, tx(nil, nil)), by(c, tx(nil, nil)))
-		earliest := 0
+		latest := 0
 		for i, r := range results {
-			if r.At.Before(results[earliest].At) {
-				earliest = i
+			if r.At.After(results[latest].At) {
+				latest = i
 			}
 		}
-		first[earliest]++
+		last[latest]++
 	}
-	if len(first) != 3 { // by chance once in 10^10 runs
-		t.Errorf("of three nodes, these were decided first: %v; want each of them at times", first)
+	if len(last) != 3 { // by chance once in 10^10 runs
+		t.Errorf("of three nodes, these were decided last: %v; want each of them at times", last)
 	}
 }
 
