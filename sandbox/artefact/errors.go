@@ -16,10 +16,8 @@ type MissingToolError struct {
 
 func (e *MissingToolError) Error() string { return fmt.Sprintf("%s: %s", e.Tool, e.Reason) }
 
-// Hint tells how to install the tool or do without it.
-func (e *MissingToolError) Hint() string {
-	return e.Advice + "; or use containers instead: cordage up --runtime container"
-}
+// Hint tells how to install the tool.
+func (e *MissingToolError) Hint() string { return e.Advice }
 
 // OfflineError says that something is not in the cache (or damaged there) and that the network must not be used.
 type OfflineError struct {
@@ -121,7 +119,7 @@ func (e *PlatformError) Error() string {
 
 // Hint tells the other way.
 func (e *PlatformError) Hint() string {
-	return "use containers instead: cordage up --runtime container"
+	return "run Cordage on Linux or macOS, on amd64 or arm64"
 }
 
 // explainDisk makes a full disk readable and passes every other error on.
