@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error { return setUp(t, e, cache) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await": awaitCmd, "pidof": pidofCmd, "signal": signalCmd, "kill9": killCmd, "alive": aliveCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd,
+			"suspend": suspendCmd,
 		},
 	})
 }
@@ -236,5 +237,23 @@ func noProcessesCmd(ts *testscript.TestScript, _ bool, _ []string) {
 		if running(pid) {
 			ts.Fatalf("process %d is left: %s", pid, commandLine(pid))
 		}
+	}
+}
+
+// suspendCmd is: suspend DURATION; it stops everything of the script's sandboxes, supervisors too, and lets it go on after
+// that time, as a machine does that is suspended.
+func suspendCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: suspend DURATION")
+	}
+	span, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	all := processesOf(ts.Getenv("XDG_STATE_HOME"))
+	for _, pid := range all {
+		ts.Check(syscall.Kill(pid, syscall.SIGSTOP))
+	}
+	<-time.After(span) // that it passes is all there is to wait for
+	for _, pid := range all {
+		_ = syscall.Kill(pid, syscall.SIGCONT) // one that is gone is missed by what the script asks next
 	}
 }
