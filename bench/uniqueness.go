@@ -49,7 +49,7 @@ func measureUniqueness(ctx context.Context, b *bench, s *section) (err error) {
 	}
 	c := &checks{b: b, r: r, states: b.pick(1_000_000, 100_000)}
 	defer func() { err = errors.Join(err, c.close()) }()
-	if c.asker, err = client.Dial(ctx, []string{r.credentials.Kafka}, client.Options{}); err != nil {
+	if c.asker, err = client.Dial(ctx, strings.Split(r.credentials.Kafka, ","), client.Options{}); err != nil {
 		return err
 	}
 	if err := b.upload(ctx, r); err != nil {

@@ -5,7 +5,7 @@ type Credentials struct {
 	REST       RESTCredentials     `json:"rest"`
 	PostgreSQL PostgresCredentials `json:"postgres"`
 	Databases  map[string]Database `json:"databases"` // logical databases of the cluster by name: config, rbac, crypto
-	Kafka      string              `json:"kafka"`     // host:port; no authentication
+	Kafka      string              `json:"kafka"`     // host:port of each broker, with commas between; no authentication
 }
 
 // RESTCredentials are those of the cluster's REST API.

@@ -38,7 +38,7 @@ type Info struct {
 // Endpoints are where a sandbox is reached; empty until the port is known.
 type Endpoints struct {
 	REST       string `json:"rest"`     // https://127.0.0.1:PORT/api/v1
-	Kafka      string `json:"kafka"`    // 127.0.0.1:PORT
+	Kafka      string `json:"kafka"`    // 127.0.0.1:PORT, of each broker, with commas between
 	PostgreSQL string `json:"postgres"` // 127.0.0.1:PORT
 }
 

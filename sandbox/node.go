@@ -30,7 +30,11 @@ type NodeSpec struct {
 	// Settings of the server by its own names: postgresql.conf and server.properties entries over the defaults.
 	Settings map[string]string
 
-	MemoryLimit int64 // bytes; 0 for none (only where the runtime can enforce it)
+	// Peers of a Kafka node: every node of its cluster, itself included, by name, with the port of its controller.
+	Peers map[string]int `json:",omitempty"`
+
+	MemoryLimit int64   // bytes; 0 for none (only where the runtime can enforce it)
+	CPULimit    float64 `json:",omitempty"` // cores; 0 for no limit (only where the runtime can enforce it)
 }
 
 // State of a node.

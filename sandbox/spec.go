@@ -30,6 +30,7 @@ type Spec struct {
 	Ports      map[string]int `json:"ports,omitempty"` // wanted by the user, by NODE/PURPOSE; absent: a free one, kept
 	Databases  Databases      `json:"databases"`       //
 	Partitions int            `json:"partitions"`      // of each topic
+	Brokers    int            `json:"brokers"`         // of Kafka: 1, or 3 with every record on all of them
 	LogLevel   string         `json:"logLevel"`        // debug, info, warn, error
 	Seed       uint64         `json:"seed,omitempty"`  // of chance that shapes behaviour; 0: another each time
 }
@@ -42,12 +43,19 @@ func DefaultSpec(name string) Spec {
 	}
 	return Spec{
 		Name: name, Runtime: "process", Replicas: replicas, Databases: Shared, Partitions: DefaultPartitions,
-		LogLevel: "info",
+		Brokers: 1, LogLevel: "info",
 	}
 }
 
 // DefaultPartitions of each topic. A topic with fewer partitions than consumers leaves some of them idle.
 const DefaultPartitions = 4
+
+// Replication of records in a cluster of several brokers: on how many each is kept, and so how many brokers there are. One
+// of them may be away: a record is safe when MinInSync of them have it.
+const (
+	Replication = 3
+	MinInSync   = 2
+)
 
 // Limits of a specification. They keep a slip of the finger from filling a laptop.
 const (
@@ -61,6 +69,7 @@ type Wish struct {
 	Ports      map[string]int `json:"ports,omitempty"` // by purpose (rest, postgres, kafka) or NODE/PURPOSE; 0: a free one
 	Databases  Databases      `json:"databases,omitempty"`
 	Partitions int            `json:"partitions,omitempty"`
+	Brokers    int            `json:"brokers,omitempty"`
 	LogLevel   string         `json:"logLevel,omitempty"`
 	Seed       uint64         `json:"seed,omitempty"`
 	Offline    bool           `json:"offline,omitempty"` // fetch nothing; holds for this start only
@@ -131,6 +140,15 @@ func (w Wish) applyFixed(next *Spec, stored bool) (faults []error) {
 			faults = append(faults, &FixedError{Sandbox: next.Name, What: "partitions", Is: fmt.Sprint(next.Partitions)})
 		}
 		next.Partitions = w.Partitions
+	}
+	if w.Brokers != 0 && w.Brokers != next.Brokers {
+		switch {
+		case w.Brokers != 1 && w.Brokers != Replication:
+			faults = append(faults, fmt.Errorf("brokers %d: it is 1 or %d", w.Brokers, Replication))
+		case stored:
+			faults = append(faults, &FixedError{Sandbox: next.Name, What: "brokers", Is: fmt.Sprint(next.Brokers)})
+		}
+		next.Brokers = w.Brokers
 	}
 	return faults
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -118,10 +119,10 @@ func identity(n client.VNode) (ident.HoldingIdentity, error) {
 }
 
 // askNotary has the batches decided, one after the other.
-func askNotary(ctx context.Context, broker string, holder ident.HoldingIdentity, batches [][]record.UniquenessCheckRequest,
+func askNotary(ctx context.Context, brokers string, holder ident.HoldingIdentity, batches [][]record.UniquenessCheckRequest,
 	limit time.Duration,
 ) (results [][]record.UniquenessCheckResponse, err error) {
-	asker, err := notary.Dial(ctx, []string{broker}, notary.Options{Timeout: limit})
+	asker, err := notary.Dial(ctx, strings.Split(brokers, ","), notary.Options{Timeout: limit})
 	if err != nil {
 		return nil, err
 	}

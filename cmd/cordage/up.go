@@ -27,6 +27,7 @@ type upFlags struct {
 	ports      []string
 	databases  string
 	partitions int
+	brokers    int
 	logLevel   string
 	offline    bool
 	foreground bool
@@ -63,6 +64,7 @@ status" shows them; 0 means a free one again.`,
 	flags.StringSliceVar(&f.replicas, "replicas", nil, "number of workers of a type, as `TYPE=N`; may be repeated")
 	flags.StringSliceVar(&f.ports, "port", nil, "port to listen on, as `PURPOSE=N`; may be repeated")
 	flags.StringVar(&f.databases, "databases", "", "`shared` (one database, a schema for each logical database) or separate")
+	flags.IntVar(&f.brokers, "brokers", 0, fmt.Sprintf("Kafka brokers, 1 or %d: with %[1]d every record is kept on each of them, and one may fail (default 1)", sandbox.Replication))
 	flags.IntVar(&f.partitions, "partitions", 0, fmt.Sprintf("partitions of each topic (default %d)", sandbox.DefaultPartitions))
 	flags.StringVar(&f.logLevel, "log-level", "", "`level` of the workers' logs: debug, info, warn or error (default info)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of chance that shapes the workers' behaviour (default: another each time)")
@@ -84,7 +86,7 @@ func (f upFlags) wish() (sandbox.Wish, error) {
 	replicas, err1 := assignments("--replicas", f.replicas)
 	ports, err2 := assignments("--port", f.ports)
 	w := sandbox.Wish{
-		Replicas: replicas, Ports: ports, Databases: sandbox.Databases(f.databases), Partitions: f.partitions,
+		Replicas: replicas, Ports: ports, Databases: sandbox.Databases(f.databases), Partitions: f.partitions, Brokers: f.brokers,
 		LogLevel: f.logLevel, Offline: f.offline, Seed: f.seed,
 	}
 	_, err3 := w.Apply(sandbox.DefaultSpec(sandbox.DefaultName), false)

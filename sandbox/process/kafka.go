@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
 )
 
@@ -52,7 +53,8 @@ func (k Kafka) settings() map[string]string {
 			controller = v.Port
 		}
 	}
-	copies := fmt.Sprint(min(3, len(k.Voters)))
+	copies := fmt.Sprint(min(sandbox.Replication, len(k.Voters)))
+	inSync := fmt.Sprint(min(sandbox.MinInSync, len(k.Voters)))
 	s := map[string]string{
 		"process.roles":                  "broker,controller",
 		"node.id":                        fmt.Sprint(k.id()),
@@ -70,7 +72,8 @@ func (k Kafka) settings() map[string]string {
 		"offsets.topic.replication.factor":         copies,
 		"offsets.topic.num.partitions":             "3",
 		"transaction.state.log.replication.factor": copies,
-		"transaction.state.log.min.isr":            "1",
+		"transaction.state.log.min.isr":            inSync,
+		"min.insync.replicas":                      inSync,
 		"transaction.state.log.num.partitions":     "3",
 		"log.cleaner.dedupe.buffer.size":           "4194304", // Kafka's default takes 128 MiB of heap
 		"num.network.threads":                      "2",

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -146,21 +147,35 @@ func (r *Runtime) startKafka(ctx context.Context, spec sandbox.NodeSpec) (*Child
 	if err != nil {
 		return nil, err
 	}
-	id := 1
-	if s, ok := spec.Settings["node.id"]; ok {
-		if id, err = strconv.Atoi(s); err != nil {
-			return nil, fmt.Errorf("start %s: setting node.id: %w", spec.Name, err)
-		}
-	}
 	k := Kafka{
-		Node: spec.Name, Dir: r.nodeDir(spec.Name), Owner: r.o.Dir, ID: id, Port: spec.Ports[brokerPort],
-		Voters: []Voter{{ID: id, Port: spec.Ports[controllerPort]}}, Log: r.logFile(spec.Name), Env: r.marks(spec),
-		Settings: spec.Settings, Archive: archive, DeathSignal: r.deathSignal(spec.Kind),
+		Node: spec.Name, Dir: r.nodeDir(spec.Name), Owner: r.o.Dir, Port: spec.Ports[brokerPort],
+		Log: r.logFile(spec.Name), Env: r.marks(spec), Settings: spec.Settings, Archive: archive, DeathSignal: r.deathSignal(spec.Kind),
 	}
-	if k.Port == 0 || k.Voters[0].Port == 0 {
+	if k.Port == 0 || spec.Ports[controllerPort] == 0 {
 		return nil, fmt.Errorf("start %s: it needs ports %q and %q", spec.Name, brokerPort, controllerPort)
 	}
+	if k.ID, k.Voters, err = quorum(spec); err != nil {
+		return nil, err
+	}
 	return k.Start(ctx, r.o.Cache)
+}
+
+// quorum numbers a Kafka node and its peers in the order of their names, from 1.
+func quorum(spec sandbox.NodeSpec) (id int, voters []Voter, err error) {
+	peers := spec.Peers
+	if len(peers) == 0 {
+		peers = map[string]int{spec.Name: spec.Ports[controllerPort]}
+	}
+	for i, name := range slices.Sorted(maps.Keys(peers)) {
+		voters = append(voters, Voter{ID: i + 1, Port: peers[name]})
+		if name == spec.Name {
+			id = i + 1
+		}
+	}
+	if id == 0 {
+		return 0, nil, fmt.Errorf("start %s: it is none of its peers, %v", spec.Name, slices.Sorted(maps.Keys(peers)))
+	}
+	return id, voters, nil
 }
 
 func (r *Runtime) startWorker(ctx context.Context, spec sandbox.NodeSpec) (*Child, error) {

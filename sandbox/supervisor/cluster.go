@@ -70,13 +70,13 @@ func databaseBoot(c store.Connection) role.DatabaseBoot {
 // busConfig is the supervisor's own access to the bus.
 func (r realCluster) busConfig(l layout) bus.Config {
 	return bus.Config{
-		Brokers: []string{l.endpoints().Kafka}, Node: "supervisor", Chance: clock.NewChance(l.spec.Seed),
+		Brokers: l.brokers(), Node: "supervisor", Chance: clock.NewChance(l.spec.Seed),
 		Telemetry: r.telemetry,
 	}
 }
 
 func (r realCluster) Topics(ctx context.Context, l layout) error {
-	return bootstrap.Topics(ctx, r.busConfig(l), l.spec.Partitions, 1)
+	return bootstrap.Topics(ctx, r.busConfig(l), l.spec.Partitions, int16(len(brokerNames(l.spec))))
 }
 
 func (r realCluster) PublishClock(ctx context.Context, l layout, c clock.Setting) (err error) {

@@ -14,7 +14,7 @@ import (
 // Names of nodes and tasks.
 const (
 	nodePostgres  = "postgres"
-	nodeKafka     = "kafka-1"
+	nodeKafka     = "kafka-1" // the first broker
 	taskPrepare   = "prepare"
 	taskDatabases = "databases"
 	taskTopics    = "topics"
@@ -34,11 +34,12 @@ const (
 const (
 	balancerRole = "lb"
 	restRole     = "rest"
+	kafkaRole    = "kafka" // no worker type; it names brokers as if it were one
 )
 
 // Stages of the stop: what is used is stopped after what uses it.
 var stages = map[string]int{ //nolint:gochecknoglobals // a table of constants
-	balancerRole: 5, restRole: 4, "crypto": 3, "database": 2, nodeKafka: 1, nodePostgres: 0,
+	balancerRole: 5, restRole: 4, "crypto": 3, "database": 2, kafkaRole: 1, nodePostgres: 0,
 }
 
 // Base names of the files that nodes are given.
@@ -49,8 +50,9 @@ const (
 
 // portKeys lists the ports that a sandbox of this specification needs, as NODE/PURPOSE.
 func portKeys(s sandbox.Spec) []string {
-	keys := []string{
-		nodePostgres + "/" + portSQL, nodeKafka + "/" + portBroker, nodeKafka + "/" + portController, portTraces,
+	keys := []string{nodePostgres + "/" + portSQL, portTraces}
+	for _, name := range brokerNames(s) {
+		keys = append(keys, name+"/"+portBroker, name+"/"+portController)
 	}
 	for _, name := range workerNames(s) {
 		keys = append(keys, workerPorts(name)...)
@@ -72,6 +74,14 @@ func workerNames(s sandbox.Spec) (names []string) {
 		for i := range s.Replicas[r.Name] {
 			names = append(names, fmt.Sprintf("%s-%d", r.Name, i+1))
 		}
+	}
+	return names
+}
+
+// brokerNames lists the nodes of the Kafka cluster.
+func brokerNames(s sandbox.Spec) (names []string) {
+	for i := range max(1, s.Brokers) {
+		names = append(names, fmt.Sprintf("%s-%d", kafkaRole, i+1))
 	}
 	return names
 }
@@ -106,13 +116,13 @@ func (l layout) units() []unit {
 				Files: map[string][]byte{filePassword: []byte(l.secrets.Postgres)},
 			},
 		},
-		{
-			name: nodeKafka, about: "start Kafka", after: []string{taskPrepare}, stage: stages[nodeKafka],
-			spec: &sandbox.NodeSpec{Name: nodeKafka, Kind: sandbox.Kafka, Ports: l.portsOf(nodeKafka)},
-		},
-		{name: taskDatabases, about: "make the cluster's databases, users and tables", after: []string{nodePostgres}},
-		{name: taskTopics, about: "make the topics and set the clock", after: []string{nodeKafka}},
 	}
+	brokers := brokerNames(l.spec)
+	for _, name := range brokers {
+		units = append(units, l.broker(name, brokers))
+	}
+	units = append(units, unit{name: taskDatabases, about: "make the cluster's databases, users and tables", after: []string{nodePostgres}},
+		unit{name: taskTopics, about: "make the topics and set the clock", after: brokers})
 	front := unit{name: taskFront, about: "answer the REST API through the load balancer", after: []string{}}
 	for i, name := range workerNames(l.spec) {
 		units = append(units, l.worker(i, name))
@@ -121,6 +131,21 @@ func (l layout) units() []unit {
 		}
 	}
 	return append(units, front)
+}
+
+// broker makes the unit of one node of the Kafka cluster.
+func (l layout) broker(name string, all []string) unit {
+	u := unit{
+		name: name, about: "start Kafka", after: []string{taskPrepare}, stage: stages[kafkaRole],
+		spec: &sandbox.NodeSpec{Name: name, Kind: sandbox.Kafka, Ports: l.portsOf(name), Peers: map[string]int{}},
+	}
+	for _, peer := range all {
+		u.spec.Peers[peer] = l.ports[peer+"/"+portController]
+	}
+	if len(all) > 1 {
+		u.about = "start broker " + name
+	}
+	return u
 }
 
 // worker makes the unit of one worker; index counts all workers of the sandbox.
@@ -133,8 +158,11 @@ func (l layout) worker(_ int, name string) unit {
 	}
 	var after, needs []string
 	if r.Grants.Has(role.Bus) {
-		boot.Bus = &role.BusBoot{Brokers: []string{port.Address(l.ports[nodeKafka+"/"+portBroker])}}
-		after = append(after, nodeKafka, taskTopics)
+		boot.Bus = &role.BusBoot{Brokers: l.brokers()}
+		after = append(after, taskTopics)
+		if brokers := brokerNames(l.spec); len(brokers) == 1 { // of several, one may be away
+			after = append(after, brokers...)
+		}
 	}
 	if r.Grants.Has(role.Secrets) {
 		boot.Secrets = &role.SecretsBoot{Passphrase: l.secrets.Passphrase, Salt: l.secrets.Salt}
@@ -168,6 +196,14 @@ func (l layout) worker(_ int, name string) unit {
 			Files: map[string][]byte{fileBoot: marshalBoot(boot)},
 		},
 	}
+}
+
+// brokers are the addresses of the Kafka cluster.
+func (l layout) brokers() (all []string) {
+	for _, name := range brokerNames(l.spec) {
+		all = append(all, port.Address(l.ports[name+"/"+portBroker]))
+	}
+	return all
 }
 
 func marshalBoot(b role.Boot) []byte {
@@ -219,7 +255,7 @@ func nodeOfKey(key string) string {
 func (l layout) endpoints() sandbox.Endpoints {
 	return sandbox.Endpoints{
 		REST:       "https://" + port.Address(l.ports["lb-1/"+portREST]) + "/api/v1",
-		Kafka:      port.Address(l.ports[nodeKafka+"/"+portBroker]),
+		Kafka:      strings.Join(l.brokers(), ","),
 		PostgreSQL: port.Address(l.ports[nodePostgres+"/"+portSQL]),
 	}
 }

@@ -22,7 +22,7 @@ func (s *Supervisor) Topics(ctx context.Context) ([]sandbox.TopicInfo, error) {
 func (s *Supervisor) source() topology.Source {
 	cr := s.Credentials()
 	return topology.Source{
-		Nodes: s.Snapshot().Nodes, Broker: cr.Kafka, PostgreSQL: cr.PostgreSQL,
+		Nodes: s.Snapshot().Nodes, Brokers: cr.Kafka, PostgreSQL: cr.PostgreSQL,
 		Names: topology.Names{PostgreSQL: nodePostgres, Kafka: nodeKafka},
 	}
 }

@@ -42,7 +42,7 @@ func StopOrphans(ctx context.Context, d sandbox.Dir, r sandbox.Runtime, purge bo
 
 func stopWithin(ctx context.Context, instance sandbox.Instance) error {
 	kind := sandbox.Worker
-	if n := instance.Node(); n == nodePostgres || n == nodeKafka {
+	if n := instance.Node(); n == nodePostgres || roleOf(n) == kafkaRole {
 		kind = sandbox.Kafka
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopLimit(kind))

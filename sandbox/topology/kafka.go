@@ -16,7 +16,7 @@ import (
 )
 
 // admin opens a connection to the broker. It is closed when ctx ends, which unblocks whoever uses it.
-func admin(ctx context.Context, broker string) (sarama.ClusterAdmin, func(), error) {
+func admin(ctx context.Context, brokers string) (sarama.ClusterAdmin, func(), error) {
 	config := sarama.NewConfig()
 	config.ClientID, config.Version = "cordage-topology", sarama.V3_2_0_0
 	limit := observeLimit
@@ -25,9 +25,9 @@ func admin(ctx context.Context, broker string) (sarama.ClusterAdmin, func(), err
 	}
 	config.Net.DialTimeout, config.Net.ReadTimeout, config.Net.WriteTimeout = limit, limit, limit
 	config.Metadata.Retry.Max, config.Admin.Retry.Max = 0, 0
-	a, err := sarama.NewClusterAdmin([]string{broker}, config)
+	a, err := sarama.NewClusterAdmin(strings.Split(brokers, ","), config)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to Kafka at %s: %w", broker, err)
+		return nil, nil, fmt.Errorf("connect to Kafka at %s: %w", brokers, err)
 	}
 	return a, func() { _ = a.Close() }, nil
 }
@@ -40,7 +40,7 @@ type member struct {
 
 // consumers observes who consumes which topic, and how far behind it is.
 func consumers(ctx context.Context, s Source) ([]sandbox.Edge, error) {
-	a, done, err := admin(ctx, s.Broker)
+	a, done, err := admin(ctx, s.Brokers)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func ask(into map[string]map[int32]int64, topic string, partitions []int32, at i
 func Topics(ctx context.Context, s Source) ([]sandbox.TopicInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, observeLimit)
 	defer cancel()
-	a, done, err := admin(ctx, s.Broker)
+	a, done, err := admin(ctx, s.Brokers)
 	if err != nil {
 		return nil, err
 	}

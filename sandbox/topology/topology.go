@@ -17,7 +17,7 @@ import (
 // Source is where to look.
 type Source struct {
 	Nodes      []sandbox.Node
-	Broker     string // host:port
+	Brokers    string // host:port, several with commas between
 	Prefix     string // of topics and groups
 	PostgreSQL sandbox.PostgresCredentials
 	Names      Names // of the server nodes

@@ -64,8 +64,8 @@ func TestWhatIsDownIsTold(t *testing.T) {
 	l.Close()
 	began := time.Now()
 	got := Observe(context.Background(), Source{
-		Nodes:  []sandbox.Node{{Name: "lb-1", Role: "lb", State: sandbox.Ready, Ports: map[string]int{"monitor": monitor}}},
-		Broker: closed.String(), PostgreSQL: sandbox.PostgresCredentials{Host: "127.0.0.1", Port: closed.Port, User: "postgres"},
+		Nodes:   []sandbox.Node{{Name: "lb-1", Role: "lb", State: sandbox.Ready, Ports: map[string]int{"monitor": monitor}}},
+		Brokers: closed.String(), PostgreSQL: sandbox.PostgresCredentials{Host: "127.0.0.1", Port: closed.Port, User: "postgres"},
 		Names: Names{PostgreSQL: "postgres", Kafka: "kafka-1"},
 	})
 	if took := time.Since(began); took > observeLimit+time.Second {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
@@ -43,7 +44,7 @@ func Open(ctx context.Context, supervisor *client.Client) (*Cluster, error) {
 	if c.replicas, err = c.count(ctx); err != nil {
 		return nil, err
 	}
-	if c.notary, err = notary.Dial(ctx, []string{c.credentials.Kafka}, notary.Options{}); err != nil {
+	if c.notary, err = notary.Dial(ctx, strings.Split(c.credentials.Kafka, ","), notary.Options{}); err != nil {
 		return nil, err
 	}
 	return c, nil
