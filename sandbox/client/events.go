@@ -21,10 +21,16 @@ const maxEvent = 8 << 20
 // ends (the sequence ends) or the connection breaks (the last element is the error). An event that is not the successor of
 // the one before tells that the subscriber was too slow; it should subscribe anew.
 func (c *Client) Events(ctx context.Context) iter.Seq2[sandbox.Event, error] {
-	return func(yield func(sandbox.Event, error) bool) {
-		resp, err := c.send(ctx, http.MethodGet, "/v1/events", nil)
+	return follow[sandbox.Event](ctx, c, "events", "/v1/events")
+}
+
+// follow reads a stream of server-sent events whose data are Ts in JSON.
+func follow[T any](ctx context.Context, c *Client, what, path string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		resp, err := c.send(ctx, http.MethodGet, path, nil)
 		if err != nil {
-			yield(sandbox.Event{}, err)
+			yield(none, err)
 			return
 		}
 		defer resp.Body.Close()
@@ -35,17 +41,17 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[sandbox.Event, error] {
 			if !ok {
 				continue // an id, a comment, or the end of a message
 			}
-			var e sandbox.Event
-			if err := json.Unmarshal(data, &e); err != nil {
-				yield(e, fmt.Errorf("read an event of sandbox %s: %w", c.name, err))
+			var v T
+			if err := json.Unmarshal(data, &v); err != nil {
+				yield(v, fmt.Errorf("read the %s of sandbox %s: %w", what, c.name, err))
 				return
 			}
-			if !yield(e, nil) {
+			if !yield(v, nil) {
 				return
 			}
 		}
 		if err := scan.Err(); err != nil && ctx.Err() == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			yield(sandbox.Event{}, fmt.Errorf("follow the events of sandbox %s: %w", c.name, err))
+			yield(none, fmt.Errorf("follow the %s of sandbox %s: %w", what, c.name, err))
 		}
 	}
 }
