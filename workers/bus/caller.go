@@ -49,7 +49,7 @@ var errNotRunning = errors.New("the caller does not run any more")
 // NewCaller makes a caller. It may be run once.
 func NewCaller[Req, Resp any](b *Bus, topic, group string, o CallerOptions) *Caller[Req, Resp] {
 	return &Caller[Req, Resp]{
-		b: b, topic: topic, client: clientID("RPC_SENDER", group, topic), id: uuid.NewString(), sender: newSender(),
+		b: b, topic: topic, client: clientID("RPC_SENDER", group, topic), id: uuid.NewString(), sender: newSender(b.count),
 		limit: cmp.Or(o.Timeout, defaultTimeout), started: make(chan struct{}), ended: make(chan struct{}),
 		waiting: map[string]chan Record{},
 	}

@@ -223,6 +223,9 @@ func (d *Durable) process(ctx context.Context, claim *wire.Claim, p *wire.Produc
 		began := time.Now()
 		err := p.Transact(ctx, outs, offset)
 		d.b.m.commit.WithLabelValues(patternDurable, d.client).Observe(time.Since(began).Seconds())
+		if err == nil {
+			d.b.count(outs)
+		}
 		return err
 	})
 }

@@ -3,8 +3,11 @@ package bus
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cordage-sandbox/cordage/workers/bus/wire"
 )
 
 // metrics of the bus. Names and labels are those of Corda 5.0 (its metrics page, messaging), except that a client id has
@@ -17,12 +20,18 @@ type metrics struct {
 	chunks     *prometheus.SummaryVec   // chunks of a large value: client, topic
 	compacted  *prometheus.GaugeVec     // keys in a map: pattern, client
 	unreadable *prometheus.CounterVec   // records that were skipped: client; not in 5.0
+
+	// By topic, by which a sandbox is seen to talk; not in 5.0.
+	readers *prometheus.GaugeVec   // partitions that are being read: pattern, topic
+	read    *prometheus.CounterVec // records read: pattern, topic
+	sent    *prometheus.CounterVec // records sent, those of aborted transactions left out: topic
 }
 
 const (
 	labelPattern   = "messagepattern_type"
 	labelClient    = "messagepattern_clientid"
 	labelOperation = "operation_name"
+	labelTopic     = "topic" // without prefix
 )
 
 // Patterns, as label values and as the beginning of client ids.
@@ -54,12 +63,34 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		unreadable: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "corda_consumer_unreadable_records_total", Help: "Records that could not be read, and were skipped.",
 		}, []string{labelClient}),
+		readers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "cordage_bus_readers", Help: "Partitions that are being read.",
+		}, []string{labelPattern, labelTopic}),
+		read: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cordage_bus_read_records_total", Help: "Records read, chunks counted each.",
+		}, []string{labelPattern, labelTopic}),
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cordage_bus_sent_records_total", Help: "Records sent, chunks counted each.",
+		}, []string{labelTopic}),
 	}
 	err := errors.Join(
 		register(r, &m.process), register(r, &m.commit), register(r, &m.poll), register(r, &m.batch),
 		register(r, &m.chunks), register(r, &m.compacted), register(r, &m.unreadable),
+		register(r, &m.readers), register(r, &m.read), register(r, &m.sent),
 	)
 	return m, err
+}
+
+// count counts records that have been sent.
+func (b *Bus) count(outs []wire.Out) {
+	for i := 0; i < len(outs); {
+		n := 1
+		for i+n < len(outs) && outs[i+n].Topic == outs[i].Topic {
+			n++
+		}
+		b.m.sent.WithLabelValues(strings.TrimPrefix(outs[i].Topic, b.c.TopicPrefix)).Add(float64(n))
+		i += n
+	}
 }
 
 // register registers a collector, or takes the one that another bus of the same worker has registered.

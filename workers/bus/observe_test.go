@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -137,11 +138,79 @@ func TestMetrics(t *testing.T) {
 		"corda_consumer_poll_time_seconds":        {"messagepattern_clientid", "worker_type"},
 		"corda_producer_chunks_generated":         {"messagepattern_clientid", "topic", "worker_type"},
 		"corda_consumer_compacted_inmemory_store": {"messagepattern_clientid", "messagepattern_type", "worker_type"},
+		"cordage_bus_readers":                     {"messagepattern_type", "topic", "worker_type"},
+		"cordage_bus_read_records_total":          {"messagepattern_type", "topic", "worker_type"},
+		"cordage_bus_sent_records_total":          {"topic", "worker_type"},
 	} {
 		if !slices.Equal(got[name], labels) {
 			t.Errorf("%s has labels %v, want %v", name, got[name], labels)
 		}
 	}
+}
+
+// TestTopicsAreCounted: what is read and sent is told by topic, what is open and not yet used included.
+func TestTopicsAreCounted(t *testing.T) {
+	t.Parallel()
+	k := newKafka(t, 1, append(inOut, append(questions, table)...)...)
+	b, tel, _ := traced(k, "a")
+	out := hear(t, b, "out")
+	stop := start(t, bus.NewCompacted[Item](b, "map"))
+	start(t, b.Durable(bus.DurableConfig{Group: "g", Topic: "in"}, double("a")))
+	start(t, bus.NewResponder(b, "q", "g2", addOne))
+	call := bus.NewCaller[Item, Sum](b, "q", "c", bus.CallerOptions{Timeout: limit})
+	start(t, call)
+	if _, err := call.Call(t.Context(), Item{}); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, k.publisher(b), numbered("in", 0, 3, 3)...)
+	out.await(3)
+	stop()
+	want := map[string]float64{
+		"readers COMPACTED map": 0, "readers DURABLE in": 1, "readers PUBSUB out": 1, "readers RPC_RESPONDER q": 1, "readers RPC_SENDER q.resp": 1,
+		"read COMPACTED map": 0, "read DURABLE in": 3, "read PUBSUB out": 3, "read RPC_RESPONDER q": 1, "read RPC_SENDER q.resp": 1,
+		"sent in": 3, "sent out": 3, "sent q": 1, "sent q.resp": 1,
+	}
+	tick := time.NewTicker(5 * time.Millisecond) // what is sent is counted a moment after it can be read
+	defer tick.Stop()
+	late := time.After(limit)
+	for {
+		diff := cmp.Diff(want, counted(t, tel))
+		if diff == "" {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("counted (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// counted gives the bus's own series by the words of their names and labels.
+func counted(t *testing.T, tel *telemetry.Telemetry) map[string]float64 {
+	t.Helper()
+	families, err := tel.Gatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		name, ours := strings.CutPrefix(f.GetName(), "cordage_bus_")
+		if !ours {
+			continue
+		}
+		name = strings.TrimSuffix(name, "_records_total")
+		for _, m := range f.GetMetric() {
+			key := name
+			for _, l := range m.GetLabel() {
+				if l.GetName() != "worker_type" {
+					key += " " + l.GetValue()
+				}
+			}
+			got[key] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return got
 }
 
 // TestNothingIsLeft runs everything, ends it, and looks for goroutines of the bus. It does not run beside other tests,

@@ -143,6 +143,9 @@ func (p *Publisher) transact(producer *wire.Producer, shared []*job) *wire.Produ
 		}
 		return producer
 	}
+	if err == nil {
+		p.b.count(outs)
+	}
 	for _, j := range shared {
 		j.done <- err
 	}

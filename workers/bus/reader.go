@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/cordage-sandbox/cordage/workers/bus/wire"
 )
 
@@ -18,18 +20,28 @@ type reader struct {
 	stream    *wire.Stream
 	chunks    assembler
 
+	open prometheus.Gauge   // partitions of the topic that are being read
+	read prometheus.Counter // records
+
 	queue []Record
 	next  int64 // behind all that was read, whether or not it is in the queue
 }
 
 func (b *Bus) newReader(topic string, partition int32, from int64, client string, hold bool) *reader {
-	return &reader{
+	pattern, _, _ := strings.Cut(client, "--")
+	r := &reader{
 		b: b, topic: topic, partition: partition, client: client, next: from, chunks: assembler{hold: hold},
 		stream: b.k.Stream(b.topic(topic), partition, from),
+		open:   b.m.readers.WithLabelValues(pattern, topic), read: b.m.read.WithLabelValues(pattern, topic),
 	}
+	r.open.Inc()
+	return r
 }
 
-func (r *reader) close() { r.stream.Close() }
+func (r *reader) close() {
+	r.stream.Close()
+	r.open.Dec()
+}
 
 // wait reads what is there, at least something: the queue may be empty all the same.
 func (r *reader) wait(ctx context.Context) error {
@@ -57,6 +69,7 @@ func (r *reader) take(batch wire.Batch) {
 	for i := range batch.Records {
 		r.queue = append(r.queue, r.chunks.add(r.record(&batch.Records[i]))...)
 	}
+	r.read.Add(float64(len(batch.Records)))
 	r.next = batch.Next
 	// Markers of transactions have offsets too. Counting those behind the last record as done lets its group have no lag.
 	if n := len(r.queue); n > 0 && r.chunks.empty() {

@@ -47,7 +47,7 @@ func (r *Responder[Req, Resp]) run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	answers := newSender()
+	answers := newSender(r.b.count)
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx)) // answers are sent after ctx has ended, too
 	defer cancel()
 	var g errgroup.Group

@@ -11,10 +11,13 @@ import (
 // broker is under way goes into the next one.
 type sender struct {
 	jobs  chan *job
-	ended chan struct{} // closed when run has returned
+	ended chan struct{}    // closed when run has returned
+	count func([]wire.Out) // those that have been written
 }
 
-func newSender() *sender { return &sender{make(chan *job), make(chan struct{})} }
+func newSender(count func([]wire.Out)) *sender {
+	return &sender{make(chan *job), make(chan struct{}), count}
+}
 
 // errSenderEnded is what is brought too late.
 var errSenderEnded = errors.New("nothing is sent any more")
@@ -68,6 +71,9 @@ func (s *sender) write(p *wire.Producer, shared []*job) {
 		outs = append(outs, j.outs...)
 	}
 	err := p.Send(ctx, outs)
+	if err == nil {
+		s.count(outs)
+	}
 	for _, j := range shared {
 		j.done <- err
 	}
