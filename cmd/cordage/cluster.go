@@ -48,7 +48,7 @@ func (a *app) newCertificateCmd() *cobra.Command {
 			Example: "  cordage certificate import r3 r3.pem", Args: cobra.ExactArgs(2),
 		}, func(ctx context.Context, r *client.REST, args []string) error {
 			if err := r.ImportCertificate(ctx, usageCodeSigner, args[0], args[1]); err != nil {
-				return err
+				return fmt.Errorf("import certificate %s from %s: %w", args[0], args[1], err)
 			}
 			return a.answer(map[string]string{"usage": usageCodeSigner, "alias": args[0]}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "imported %s as a code signer\n", args[0])

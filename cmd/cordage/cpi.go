@@ -28,7 +28,7 @@ func (a *app) newCPICmd() *cobra.Command {
 		}
 		id, err := r.UploadCPI(ctx, args[0])
 		if err != nil {
-			return err
+			return fmt.Errorf("upload %s: %w", args[0], err)
 		}
 		if noWait {
 			return a.answer(map[string]string{"id": id}, func(w io.Writer) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,7 +39,16 @@ func TestScripts(t *testing.T) {
 			"await": awaitCmd, "pidof": pidofCmd, "signal": signalCmd, "kill9": killCmd, "alive": aliveCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd,
 			"suspend": suspendCmd,
 		},
+		Condition: condition,
 	})
+}
+
+// condition knows hup: a hang-up ends processes, as it does unless they run under nohup.
+func condition(name string) (bool, error) {
+	if name == "hup" {
+		return !signal.Ignored(syscall.SIGHUP), nil
+	}
+	return false, fmt.Errorf("there is no condition %q", name)
 }
 
 func setUp(t *testing.T, e *testscript.Env, cache string) error {

@@ -94,7 +94,11 @@ name:version; without --cpi there must be exactly one.`,
 		defer cancel()
 		nodes := make([]client.VNode, len(ids))
 		for i, id := range ids {
-			if nodes[i], err = awaitVNode(ctx, r, id); err != nil {
+			nodes[i], err = awaitVNode(ctx, r, id)
+			if err == nil && nodes[i].CPI != chosen.ID {
+				err = &failedError{fmt.Sprintf("somebody created it at the same moment, with CPI %s %s", nodes[i].CPI.Name, nodes[i].CPI.Version), ""}
+			}
+			if err != nil {
 				return fmt.Errorf("create virtual node %s: %w", args[i], err)
 			}
 		}

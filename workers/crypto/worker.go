@@ -17,7 +17,6 @@ import (
 	"github.com/cordage-sandbox/cordage/workers/record"
 	"github.com/cordage-sandbox/cordage/workers/role"
 	"github.com/cordage-sandbox/cordage/workers/store"
-	"github.com/cordage-sandbox/cordage/workers/telemetry"
 )
 
 type worker struct {
@@ -74,45 +73,13 @@ func (w *worker) components(b *bus.Bus, config *pgxpool.Pool, databases *store.C
 
 	answer := bus.NewResponder(b, record.TopicHSMRegistration, "crypto.hsm.rpc.registration", hsm.register)
 	return []role.Component{
-		{Name: "config database", Run: watchDatabase(config, tel.Status.Component("config database"))},
+		{Name: "config database", Run: store.Watch(config, "config database", tel.Status.Component("config database"))},
 		{Name: "config.topic", Run: sections.Run},
 		{Name: "virtual.node.info", Run: nodes.Run},
 		{Name: "master key", Run: masters.Run},
 		{Name: "cluster tenants", Run: tenants.runCluster},
 		{Name: "virtual node tenants", Run: tenants.Run},
 		{Name: "hsm registration", Run: masters.behind(answer.Run)},
-	}
-}
-
-// Rests between two tests of the database.
-const (
-	pingEvery     = 10 * time.Second
-	pingWhileDown = 500 * time.Millisecond
-	pingLimit     = 5 * time.Second
-)
-
-// watchDatabase keeps the component's state true: DOWN while the config database does not answer.
-func watchDatabase(pool *pgxpool.Pool, mark telemetry.Mark) func(ctx context.Context, ready func()) error {
-	return func(ctx context.Context, ready func()) error {
-		for {
-			wait := pingEvery
-			limited, cancel := context.WithTimeout(ctx, pingLimit)
-			err := pool.Ping(limited)
-			cancel()
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil:
-				wait = pingWhileDown
-				mark.Down(fmt.Sprintf("the config database does not answer: %v", err))
-			default:
-				ready()
-				mark.Up()
-			}
-			if !pause(ctx, wait) {
-				return nil
-			}
-		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/cordage-sandbox/cordage/workers/record"
 	"github.com/cordage-sandbox/cordage/workers/role"
 	"github.com/cordage-sandbox/cordage/workers/settings"
+	"github.com/cordage-sandbox/cordage/workers/store"
 	"github.com/cordage-sandbox/cordage/workers/uniqueness"
 )
 
@@ -45,7 +46,7 @@ func (r *resources) components() []role.Component {
 		permissions: bus.NewCompacted[record.Permission](b, record.TopicPermission),
 		summaries:   bus.NewCompacted[record.UserPermissionSummary](b, record.TopicUserPermissionSummary),
 	}
-	all := []role.Component{{Name: databaseComponent, Run: watchDatabase(r.config, tel.Status.Component(databaseComponent))}}
+	all := []role.Component{{Name: databaseComponent, Run: store.Watch(r.config, "config database", tel.Status.Component(databaseComponent))}}
 	configured := newGate()
 	defer r.wakeWhenConfigured(m.sections)
 	all = append(all, r.configuration(m, configured)...)

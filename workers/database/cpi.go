@@ -171,7 +171,7 @@ func (u *uploads) verify(ctx context.Context, up *upload, step func(string) erro
 		return nil, err
 	}
 	if len(trust) == 0 {
-		return nil, refuseUpload("no code-signing certificate is trusted: import one first, under the usage code-signer")
+		return nil, refuseUpload("no code-signing certificate is trusted: import one first: cordage certificate import ALIAS FILE, or PUT /api/v1/certificates/cluster/code-signer")
 	}
 	section, _ := u.sections.Get(settings.SectionPackaging)
 	rules, err := settings.Packaging(section.Value)

@@ -176,7 +176,8 @@ func (c *creator) locked(ctx context.Context, hash ident.ShortHash, fn func(*pgx
 }
 
 // find tells whether the node is there already, and completes the plan from the database. A node that is there and is
-// what the request asks for is a success.
+// what the request asks for is a success. One that is there with another CPI is an error whose state is a success: the
+// request's id is the node's short hash, so both requests share one status, and what it says of the node must stay true.
 func (c *creator) find(ctx context.Context, conn *pgx.Conn, p *plan) (exists bool, err error) {
 	if err := c.findCPI(ctx, conn, p); err != nil {
 		return false, err
@@ -201,7 +202,9 @@ func (c *creator) find(ctx context.Context, conn *pgx.Conn, p *plan) (exists boo
 	case !made:
 		return false, nil
 	case cpi != p.cpi:
-		return false, invalid("virtual node %s (%s) already exists, with CPI %s %s", p.hash, x500, cpi.Name, cpi.Version)
+		return true, &creationError{record.OperationCompleted, fmt.Errorf(
+			"virtual node %s (%s) already exists, with CPI %s %s: a request for it with CPI %s %s is refused",
+			p.hash, x500, cpi.Name, cpi.Version, p.cpi.Name, p.cpi.Version)}
 	}
 	return true, nil
 }

@@ -89,15 +89,16 @@ func TestCreation(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("a duplicate with another CPI is refused", func(t *testing.T) {
+	t.Run("a duplicate with another CPI is refused, and leaves the node's status a success", func(t *testing.T) {
 		other := k.stored(t)
 		again := creation(all[2].Create.HoldingIdentity, other.Checksum)
+		again.Timestamp = again.Timestamp.Add(time.Second)
 		k.publish(t, request(again))
 		s := k.ended(t, again)[again.RequestID]
-		if s.State != record.OperationValidationFailed {
-			t.Errorf("ended as %s, want it refused", s.State)
+		if s.State != record.OperationCompleted || s.ResourceID == nil || *s.ResourceID != again.RequestID {
+			t.Errorf("ended as %s of %v, want a success: the node exists", s.State, s.ResourceID)
 		}
-		contains(t, "the reason", reason(s), "already exists")
+		contains(t, "the reason", reason(s), "already exists", "is refused")
 	})
 	t.Run("a collision of short hashes is refused", func(t *testing.T) {
 		identity := node(t, p.GroupID, 100)

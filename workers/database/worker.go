@@ -5,7 +5,6 @@ package database
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/cordage-sandbox/cordage/workers/keys"
 	"github.com/cordage-sandbox/cordage/workers/role"
 	"github.com/cordage-sandbox/cordage/workers/store"
-	"github.com/cordage-sandbox/cordage/workers/telemetry"
 )
 
 type worker struct {
@@ -152,35 +150,3 @@ func (r *resources) close() {
 
 // databaseComponent is the component that shows whether the config database answers.
 const databaseComponent = "database"
-
-// Rests between two tests of the database.
-const (
-	pingEvery     = 10 * time.Second
-	pingWhileDown = 500 * time.Millisecond
-	pingLimit     = 5 * time.Second
-)
-
-// watchDatabase keeps the component's state true: DOWN while the config database does not answer.
-func watchDatabase(pool *pgxpool.Pool, mark telemetry.Mark) func(ctx context.Context, ready func()) error {
-	return func(ctx context.Context, ready func()) error {
-		for {
-			wait := pingEvery
-			limited, cancel := context.WithTimeout(ctx, pingLimit)
-			err := pool.Ping(limited)
-			cancel()
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil:
-				wait = pingWhileDown
-				mark.Down(errors.Join(errors.New("the config database does not answer"), err).Error())
-			default:
-				ready()
-				mark.Up()
-			}
-			if !pause(ctx, wait) {
-				return nil
-			}
-		}
-	}
-}

@@ -85,9 +85,14 @@ type UntrustedError struct {
 	Subject string // of the signer
 	Missing string // subject of the certificate that would have to be trusted
 	Trusted int    // how many are
+	Other   bool   // a certificate of that subject is trusted, but it is another one
 }
 
 func (e *UntrustedError) Error() string {
+	if e.Other {
+		return fmt.Sprintf("the certificates of the signer %s lead to %s; a code-signing certificate of that name is trusted, but it is another one",
+			e.Subject, e.Missing)
+	}
 	if e.Subject == e.Missing {
 		return fmt.Sprintf("the self-signed certificate of the signer %s is not among the %d trusted code-signing certificates", e.Subject, e.Trusted)
 	}
@@ -97,7 +102,8 @@ func (e *UntrustedError) Error() string {
 
 // Hint names the way out.
 func (e *UntrustedError) Hint() string {
-	return "if you trust it, import the certificate of " + e.Missing + " as a code signer: PUT /api/v1/certificates/cluster/code-signer"
+	return "if you trust it, import the certificate of " + e.Missing + " as a code signer: cordage certificate import ALIAS FILE, " +
+		"or PUT /api/v1/certificates/cluster/code-signer"
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -127,13 +133,18 @@ func judge(s *Signer, trust []*x509.Certificate, at time.Time, expired Expired) 
 func validate(chain, trust []*x509.Certificate, at time.Time, expired Expired, authority, stamped bool) ([]string, error) {
 	leaf, top := chain[0], chain[len(chain)-1]
 	var anchors []*x509.Certificate
+	namesakes := 0
 	for _, c := range trust {
-		if bytes.Equal(c.RawSubject, top.RawIssuer) {
+		switch {
+		case !bytes.Equal(c.RawSubject, top.RawIssuer):
+		case signedBy(top, c):
 			anchors = append(anchors, c)
+		default:
+			namesakes++
 		}
 	}
 	if len(anchors) == 0 {
-		return nil, &UntrustedError{Subject: Subject(leaf), Missing: nameText(top.Issuer), Trusted: len(trust)}
+		return nil, &UntrustedError{Subject: Subject(leaf), Missing: nameText(top.Issuer), Trusted: len(trust), Other: namesakes > 0}
 	}
 	var warnings []string
 	moment := at
@@ -154,6 +165,16 @@ func validate(chain, trust []*x509.Certificate, at time.Time, expired Expired, a
 		}
 	}
 	return warnings, verifyPath(chain, anchors, moment, authority)
+}
+
+// signedBy tells whether it is the certificate itself, or its key has signed it, whatever else may be wrong with it.
+func signedBy(c, by *x509.Certificate) bool {
+	if c.Equal(by) {
+		return true
+	}
+	err := by.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
+	_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
+	return err == nil || insecure
 }
 
 // verifyPath checks signatures, names and constraints of the path at a moment when all of it was valid.

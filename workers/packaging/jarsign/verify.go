@@ -280,7 +280,7 @@ func (v *verifier) judgeSigners() error {
 	}
 	if len(v.opts.Trust) == 0 {
 		f := fault.New(fault.IllegalArgument, "there is no trusted code-signing certificate to check signers against")
-		f.Way = "import one: PUT /api/v1/certificates/cluster/code-signer"
+		f.Way = "import one: cordage certificate import ALIAS FILE, or PUT /api/v1/certificates/cluster/code-signer"
 		return f
 	}
 	for _, s := range v.jar.Signers {

@@ -254,12 +254,12 @@ func testCertificates(t *testing.T, s *sandbox, pem []byte) {
 		file         []byte
 		detail       string
 	}{
-		"no certificate":    {"code-signer", "x", []byte("nothing"), `"certificate": "There is no certificate in PEM form"`},
-		"a key":             {"code-signer", "x", private, `"certificate": "There is a PRIVATE KEY among the certificates"`},
-		"no alias":          {"code-signer", " ", pem, `"alias": "The alias is missing or blank"`},
-		"unknown usage":     {"signer", "x", pem, `"usage": "Unknown certificate usage 'signer'`},
-		"usage of nodes":    {"p2p-session", "x", pem, `"usage": "Session certificates belong to virtual nodes`},
-		"alias of p2p, too": {"p2p-tls", "cordadev", pem, `"certificate": "`},
+		"no certificate":   {"code-signer", "x", []byte("nothing"), `"certificate": "There is no certificate in PEM form"`},
+		"a key":            {"code-signer", "x", private, `"certificate": "There is a PRIVATE KEY among the certificates"`},
+		"no alias":         {"code-signer", " ", pem, `"alias": "The alias is missing or blank"`},
+		"unknown usage":    {"signer", "x", pem, `"usage": "Unknown certificate usage 'signer'`},
+		"usage of nodes":   {"p2p-session", "x", pem, `"usage": "Session certificates belong to virtual nodes`},
+		"alias of another": {"p2p-tls", "cordadev", pem, `"certificate": "alias cordadev is taken by a certificate of usage code-signer`},
 	} {
 		r := s.form(t, "PUT", "/certificates/cluster/"+tc.usage, "certificate", tc.file, map[string]string{"alias": tc.alias})
 		if r.status != 400 || !strings.Contains(r.body, tc.detail) || !strings.Contains(r.body, `"title": "Invalid input data."`) {
