@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -16,9 +17,22 @@ import (
 	notary "github.com/cordage-sandbox/cordage/workers/uniqueness/client"
 )
 
+// Supervisor is what is asked of the sandbox's supervisor; *client.Client is one.
+type Supervisor interface {
+	Credentials(ctx context.Context) (sandbox.Credentials, error)
+	Nodes(ctx context.Context) ([]sandbox.Node, error)
+	Node(ctx context.Context, name string) (sandbox.Node, error)
+	Restart(ctx context.Context, name string) ([]sandbox.Node, error)
+	Kill(ctx context.Context, name string) ([]sandbox.Node, error)
+	Scale(ctx context.Context, role string, replicas int) ([]sandbox.Node, error)
+	Clock(ctx context.Context) (clock.Setting, error)
+	SetClock(ctx context.Context, change sandbox.ClockChange) (clock.Setting, error)
+	Events(ctx context.Context) iter.Seq2[sandbox.Event, error]
+}
+
 // Cluster is a sandbox as scenarios act on it; it is a run.Cluster. Safe for concurrent use.
 type Cluster struct {
-	supervisor  *client.Client
+	supervisor  Supervisor
 	rest        *client.REST
 	credentials sandbox.Credentials
 	notary      *notary.Dialled
@@ -29,7 +43,7 @@ type Cluster struct {
 }
 
 // Open attaches to a sandbox that is ready.
-func Open(ctx context.Context, supervisor *client.Client) (*Cluster, error) {
+func Open(ctx context.Context, supervisor Supervisor) (*Cluster, error) {
 	c := &Cluster{supervisor: supervisor}
 	var err error
 	if c.credentials, err = supervisor.Credentials(ctx); err != nil {

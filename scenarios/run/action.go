@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
@@ -13,17 +14,17 @@ import (
 func (r *Runner) act(ctx context.Context, action lang.Action, scope *scope, result *Result) (map[string]any, error) {
 	switch a := action.(type) {
 	case lang.REST:
-		return r.rest(ctx, a, scope.all())
+		return r.rest(ctx, a, scope.all(), result)
 	case lang.Notary:
-		return r.notary(ctx, a, scope.all())
+		return r.notary(ctx, a, scope.all(), result)
 	case lang.SQL:
-		return r.sql(ctx, a, scope.all())
+		return r.sql(ctx, a, scope.all(), result)
 	case lang.Worker:
-		return r.worker(ctx, a, scope.all())
+		return r.worker(ctx, a, scope.all(), result)
 	case lang.Clock:
-		return r.clock(ctx, a, scope.all())
+		return r.clock(ctx, a, scope.all(), result)
 	case lang.Package:
-		return r.pkg(ctx, a, scope.all())
+		return r.pkg(ctx, a, scope.all(), result)
 	case lang.Parallel:
 		return nil, r.parallel(ctx, a, scope, result)
 	case lang.Each:
@@ -75,7 +76,7 @@ func (e *evaluator) any(v *lang.Value) any {
 	return x
 }
 
-func (r *Runner) rest(ctx context.Context, a lang.REST, scope lang.Scope) (map[string]any, error) {
+func (r *Runner) rest(ctx context.Context, a lang.REST, scope lang.Scope, result *Result) (map[string]any, error) {
 	e := &evaluator{scope: scope}
 	request := Request{
 		Method: a.Method, Path: e.text(a.Path), Query: e.texts(a.Query), Form: e.texts(a.Form),
@@ -88,6 +89,7 @@ func (r *Runner) rest(ctx context.Context, a lang.REST, scope lang.Scope) (map[s
 	if e.err != nil {
 		return nil, e.err
 	}
+	result.Request = request.String()
 	response, err := r.Cluster.REST(ctx, request)
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func (r *Runner) rest(ctx context.Context, a lang.REST, scope lang.Scope) (map[s
 	return map[string]any{"status": int64(response.Status), "headers": headers, "body": response.Body}, nil
 }
 
-func (r *Runner) notary(ctx context.Context, a lang.Notary, scope lang.Scope) (map[string]any, error) {
+func (r *Runner) notary(ctx context.Context, a lang.Notary, scope lang.Scope, result *Result) (map[string]any, error) {
 	e := &evaluator{scope: scope}
 	batch := make([]map[string]any, len(a.Requests))
 	for i, request := range a.Requests {
@@ -118,6 +120,7 @@ func (r *Runner) notary(ctx context.Context, a lang.Notary, scope lang.Scope) (m
 	if e.err != nil {
 		return nil, e.err
 	}
+	result.Request = "uniqueness checks for virtual node " + node + "\n" + pretty(batch)
 	results, err := r.Cluster.Notary(ctx, node, batch)
 	if err != nil {
 		return nil, err
@@ -125,7 +128,7 @@ func (r *Runner) notary(ctx context.Context, a lang.Notary, scope lang.Scope) (m
 	return map[string]any{"results": results}, nil
 }
 
-func (r *Runner) sql(ctx context.Context, a lang.SQL, scope lang.Scope) (map[string]any, error) {
+func (r *Runner) sql(ctx context.Context, a lang.SQL, scope lang.Scope, result *Result) (map[string]any, error) {
 	e := &evaluator{scope: scope}
 	var args []any
 	for _, arg := range a.Args {
@@ -135,6 +138,10 @@ func (r *Runner) sql(ctx context.Context, a lang.SQL, scope lang.Scope) (map[str
 	if e.err != nil {
 		return nil, e.err
 	}
+	result.Request = "read from " + database + "\n" + strings.TrimSpace(query)
+	if len(args) > 0 {
+		result.Request += "\n" + pretty(args)
+	}
 	rows, err := r.Cluster.SQL(ctx, database, query, args)
 	if err != nil {
 		return nil, fmt.Errorf("read from %s: %w", database, err)
@@ -142,16 +149,18 @@ func (r *Runner) sql(ctx context.Context, a lang.SQL, scope lang.Scope) (map[str
 	return map[string]any{"rows": rows}, nil
 }
 
-func (r *Runner) worker(ctx context.Context, a lang.Worker, scope lang.Scope) (map[string]any, error) {
+func (r *Runner) worker(ctx context.Context, a lang.Worker, scope lang.Scope, result *Result) (map[string]any, error) {
 	e := &evaluator{scope: scope}
 	var err error
 	if a.Op == "scale" {
+		result.Request = fmt.Sprintf("scale %s to %d", a.Role, a.Replicas)
 		err = r.Cluster.Scale(ctx, a.Role, a.Replicas)
 	} else {
 		node := e.text(a.Node)
 		if e.err != nil {
 			return nil, e.err
 		}
+		result.Request = a.Op + " " + node
 		err = r.Cluster.Worker(ctx, a.Op, node)
 	}
 	if err != nil {
@@ -168,7 +177,7 @@ func (r *Runner) worker(ctx context.Context, a lang.Worker, scope lang.Scope) (m
 	return map[string]any{"nodes": nodes}, nil
 }
 
-func (r *Runner) clock(ctx context.Context, a lang.Clock, scope lang.Scope) (map[string]any, error) {
+func (r *Runner) clock(ctx context.Context, a lang.Clock, scope lang.Scope, result *Result) (map[string]any, error) {
 	e := &evaluator{scope: scope}
 	value := ""
 	if a.Op != "resume" {
@@ -177,6 +186,7 @@ func (r *Runner) clock(ctx context.Context, a lang.Clock, scope lang.Scope) (map
 	if e.err != nil {
 		return nil, e.err
 	}
+	result.Request = strings.TrimSpace("clock " + a.Op + " " + value)
 	now, err := r.Cluster.Clock(ctx, a.Op, value)
 	if err != nil {
 		return nil, err
@@ -184,7 +194,7 @@ func (r *Runner) clock(ctx context.Context, a lang.Clock, scope lang.Scope) (map
 	return map[string]any{"now": now.UTC().Format("2006-01-02T15:04:05.999Z07:00")}, nil
 }
 
-func (r *Runner) pkg(ctx context.Context, a lang.Package, scope lang.Scope) (map[string]any, error) {
+func (r *Runner) pkg(ctx context.Context, a lang.Package, scope lang.Scope, result *Result) (map[string]any, error) {
 	e := &evaluator{scope: scope}
 	cpi := CPI{
 		Name: e.text(a.CPI), Version: e.optional(a.Version), Content: a.Content, GroupID: e.optional(a.GroupID),
@@ -198,6 +208,7 @@ func (r *Runner) pkg(ctx context.Context, a lang.Package, scope lang.Scope) (map
 	if e.err != nil {
 		return nil, e.err
 	}
+	result.Request = "build a CPI\n" + pretty(cpi)
 	return r.Cluster.Package(ctx, r.Dir, cpi)
 }
 
@@ -208,7 +219,7 @@ func (r *Runner) parallel(ctx context.Context, a lang.Parallel, scope *scope, re
 	result.Steps = make([]*Result, len(a.Steps))
 	var all sync.WaitGroup
 	for i, s := range a.Steps {
-		all.Go(func() { result.Steps[i] = r.step(ctx, s, scope) })
+		all.Go(func() { result.Steps[i] = r.step(ctx, s, scope, result) })
 	}
 	all.Wait()
 	return inner(result.Steps)
@@ -222,7 +233,7 @@ func (r *Runner) each(ctx context.Context, a lang.Each, scope *scope, result *Re
 	rounds := make([][]*Result, n)
 	round := func(i int) {
 		number := a.From + i
-		rounds[i] = r.steps(ctx, a.Steps, scope.child(fmt.Sprintf("%s = %d", a.Var, number), map[string]any{a.Var: int64(number)}))
+		rounds[i] = r.steps(ctx, a.Steps, scope.child(fmt.Sprintf("%s = %d", a.Var, number), map[string]any{a.Var: int64(number)}), result)
 	}
 	if a.Parallel {
 		var all sync.WaitGroup

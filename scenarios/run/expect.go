@@ -3,6 +3,9 @@ package run
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
@@ -10,8 +13,9 @@ import (
 
 // ExpectationError tells that a step did what it does, but its outcome is not as expected.
 type ExpectationError struct {
-	Pos     lang.Pos
-	Message string
+	Pos       lang.Pos
+	Message   string
+	Want, Got string // what was expected of the outcome, and the outcome
 }
 
 func (e *ExpectationError) Error() string { return e.Pos.String() + ": " + e.Message }
@@ -31,13 +35,18 @@ func check(expect lang.Expect, outcome map[string]any, scope lang.Scope) error {
 	for _, e := range expect.That {
 		x, err := e.Eval(scope)
 		if err != nil {
-			return &ExpectationError{e.Pos, fmt.Sprintf("%v\n  outcome: %s", err, shorten(outcome))}
+			return expectation(e.Pos, e.Text, outcome, "%v", err)
 		}
 		if x != true {
-			return &ExpectationError{e.Pos, fmt.Sprintf("%s is %v, not true\n  outcome: %s", e.Text, x, shorten(outcome))}
+			return expectation(e.Pos, e.Text, outcome, "%s is %v, not true", e.Text, x)
 		}
 	}
 	return nil
+}
+
+func expectation(pos lang.Pos, want string, outcome map[string]any, format string, args ...any) *ExpectationError {
+	message := fmt.Sprintf(format, args...) + "\n  outcome: " + shorten(outcome)
+	return &ExpectationError{Pos: pos, Message: message, Want: want, Got: pretty(outcome)}
 }
 
 func compare(a lang.Assignment, outcome map[string]any, scope lang.Scope, how func(path string, want, got any) string) error {
@@ -47,10 +56,12 @@ func compare(a lang.Assignment, outcome map[string]any, scope lang.Scope, how fu
 	}
 	got, ok := outcome[a.Name]
 	if !ok {
-		return &ExpectationError{a.Pos, fmt.Sprintf("the outcome has no %q: %s", a.Name, shorten(outcome))}
+		return expectation(a.Pos, a.Name+": "+pretty(want), outcome, "the outcome has no %q", a.Name)
 	}
 	if diff := how(a.Name, want, got); diff != "" {
-		return &ExpectationError{a.Pos, fmt.Sprintf("%s\n  outcome: %s", diff, shorten(outcome))}
+		e := expectation(a.Pos, a.Name+": "+pretty(want), outcome, "%s", diff)
+		e.Got = a.Name + ": " + pretty(got)
+		return e
 	}
 	return nil
 }
@@ -149,8 +160,48 @@ func shorten(v any) string {
 	if err != nil {
 		text = fmt.Append(nil, v)
 	}
+	return clip(string(text))
+}
+
+func clip(text string) string {
 	if len(text) > maxShown {
-		return strings.ToValidUTF8(string(text[:maxShown]), "") + "…"
+		return strings.ToValidUTF8(text[:maxShown], "") + "…"
 	}
-	return string(text)
+	return text
+}
+
+// pretty is a value as JSON over several lines.
+func pretty(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return clip(fmt.Sprint(v))
+	}
+	return clip(strings.TrimSpace(b.String()))
+}
+
+// String shows a request to people, without its password.
+func (r Request) String() string {
+	var b strings.Builder
+	b.WriteString(r.Method + " " + r.Path)
+	for i, name := range slices.Sorted(maps.Keys(r.Query)) {
+		b.WriteString(map[bool]string{true: "?", false: "&"}[i == 0] + url.QueryEscape(name) + "=" + url.QueryEscape(r.Query[name]))
+	}
+	if r.User != "" {
+		b.WriteString("\nas " + r.User)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Form)) {
+		b.WriteString("\nform " + name + ": " + clip(r.Form[name]))
+	}
+	switch {
+	case r.File != "":
+		b.WriteString("\nform " + r.Field + ": file " + r.File)
+	case r.HasRaw:
+		b.WriteString("\n" + clip(r.Raw))
+	case r.HasJSON:
+		b.WriteString("\n" + pretty(r.JSON))
+	}
+	return b.String()
 }

@@ -78,14 +78,24 @@ type Result struct {
 	Started  time.Time     `json:"started"`
 	Duration time.Duration `json:"durationNs"`
 	Steps    []*Result     `json:"steps,omitempty"`
+
+	// Request is what the last attempt of a step that failed asked for; Want and Got are what was expected of the answer and
+	// what came, where that is what failed. All are for people: JSON where they are values, shortened where they are long.
+	Request string `json:"request,omitempty"`
+	Want    string `json:"want,omitempty"`
+	Got     string `json:"got,omitempty"`
+
+	Parent *Result `json:"-"` // the step that this one is part of; nil for the steps of a scenario
 }
 
 // Runner runs scenarios.
 type Runner struct {
 	Cluster Cluster
-	Dir     string          // for files that steps make; the caller removes it
-	Watch   func(r *Result) // called when a step begins (Status empty) and ends; may be nil; not called concurrently
-	Now     func() time.Time
+	Dir     string // for files that steps make; the caller removes it
+	// Watch is called when a step begins (Status empty) and ends, but not for one that is skipped; it may be nil, and is not
+	// called concurrently. Between the two calls the result belongs to the runner.
+	Watch func(r *Result)
+	Now   func() time.Time
 
 	watching sync.Mutex
 }
@@ -109,7 +119,7 @@ func (r *Runner) Run(ctx context.Context, s *lang.Scenario) (*Result, error) {
 		return nil
 	}()
 	if err == nil {
-		result.Steps = r.steps(ctx, s.Steps, scope)
+		result.Steps = r.steps(ctx, s.Steps, scope, nil)
 	}
 	result.finish(r.Now(), err)
 	return result, outer.Err()
@@ -128,26 +138,38 @@ func (r *Result) finish(now time.Time, err error) {
 	}
 }
 
+// explain keeps what was expected and what came of a step that failed; of others what they asked for is of no interest.
+func (r *Result) explain(err error) {
+	if err == nil {
+		r.Request = ""
+		return
+	}
+	if e, ok := errors.AsType[*ExpectationError](err); ok {
+		r.Want, r.Got = e.Want, e.Got
+	}
+}
+
 // steps runs steps one after the other; those after a failed one are skipped.
-func (r *Runner) steps(ctx context.Context, steps []lang.Step, scope *scope) []*Result {
+func (r *Runner) steps(ctx context.Context, steps []lang.Step, scope *scope, parent *Result) []*Result {
 	var results []*Result
 	failed := false
 	for _, s := range steps {
 		if failed {
-			results = append(results, &Result{Name: s.Name, Place: s.Pos.String(), Status: Skipped, Started: r.Now()})
+			results = append(results, &Result{Name: s.Name, Place: s.Pos.String(), Status: Skipped, Started: r.Now(), Parent: parent})
 			continue
 		}
-		result := r.step(ctx, s, scope)
+		result := r.step(ctx, s, scope, parent)
 		results = append(results, result)
 		failed = result.Status == Failed
 	}
 	return results
 }
 
-func (r *Runner) step(ctx context.Context, s lang.Step, scope *scope) *Result {
-	result := &Result{Name: r.title(s, scope), Place: s.Pos.String(), Started: r.Now()}
+func (r *Runner) step(ctx context.Context, s lang.Step, scope *scope, parent *Result) *Result {
+	result := &Result{Name: r.title(s, scope), Place: s.Pos.String(), Started: r.Now(), Parent: parent}
 	r.watch(result)
 	err := r.attempts(ctx, s, scope, result)
+	result.explain(err)
 	result.finish(r.Now(), err)
 	r.watch(result)
 	return result
@@ -197,6 +219,7 @@ func (r *Runner) attempts(ctx context.Context, s lang.Step, scope *scope, result
 }
 
 func (r *Runner) attempt(ctx context.Context, s lang.Step, scope *scope, result *Result) error {
+	result.Request = ""
 	outcome, err := r.act(ctx, s.Action, scope, result)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {

@@ -142,6 +142,25 @@ func TestStepsAfterAFailureAreSkipped(t *testing.T) {
 	}
 }
 
+func TestAFailedStepTellsWhatItAskedFor(t *testing.T) {
+	t.Parallel()
+	result, _ := runText(t, `
+  - rest: {method: GET, path: /fine}
+  - rest: {method: POST, path: /a, query: {q: "a b"}, user: alice, password: secret, json: {x: 1}}
+    expect: {status: 201}
+`)
+	if r := result.Steps[0].Request; r != "" {
+		t.Errorf("a step that passed keeps its request %q", r)
+	}
+	failed := result.Steps[1]
+	if want := "POST /a?q=a+b\nas alice\n{\n  \"x\": 1\n}"; failed.Request != want {
+		t.Errorf("the request is %q, want %q", failed.Request, want)
+	}
+	if failed.Want != "status: 201" || failed.Got != "status: 200" {
+		t.Errorf("expected was %q, got was %q", failed.Want, failed.Got)
+	}
+}
+
 func TestTimeoutIsNamed(t *testing.T) {
 	t.Parallel()
 	s, err := lang.Parse("t.yaml", []byte("name: t\ntimeout: 50ms\nsteps:\n  - rest: {method: GET, path: /a}\n    within: 1m\n    expect: {status: 1}\n"))
