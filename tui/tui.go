@@ -14,7 +14,7 @@ import (
 // Config is what the UI is given.
 type Config struct {
 	Name   string // of the sandbox
-	Source Source
+	Source Control
 
 	// Views makes the views in the order of their tabs.
 	Views []screen.View

@@ -6,16 +6,23 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/tui/screen"
+	"github.com/cordage-sandbox/cordage/tui/topology"
 )
 
-// Source is the supervisor of one sandbox, as the root and all views together need it; *client.Client is one. Each view
-// declares its own part beside its code, and is embedded here.
-type Source interface {
+// Control is what the root itself needs of a supervisor.
+type Control interface {
 	Events(ctx context.Context) iter.Seq2[sandbox.Event, error]
 	Stop(ctx context.Context, purge bool) error
 }
 
+// Source is the supervisor of one sandbox, as the root and all views together need it; *client.Client is one. Each view
+// declares its own part beside its code, and is embedded here.
+type Source interface {
+	Control
+	topology.Source
+}
+
 // Views makes the views, in the order of their tabs.
-func Views(Source) []screen.View {
-	return []screen.View{}
+func Views(s Source) []screen.View {
+	return []screen.View{topology.New(s)}
 }

@@ -1,0 +1,444 @@
+package topology
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/tui/screen"
+	"github.com/cordage-sandbox/cordage/tui/theme"
+)
+
+// Sizes from which the inspector stands beside the graph and not below, and from which items and lines carry figures.
+const (
+	besideFrom = 120
+	wideFrom   = 100
+	belowLines = 8 // of the inspector below the graph, with its rule
+)
+
+// Render draws the graph and the inspector.
+func (v *View) Render(f screen.Frame) string {
+	if v.state == nil || len(v.state.Nodes) == 0 {
+		return v.empty(f)
+	}
+	if f.Width >= besideFrom {
+		side := min(64, max(44, f.Width*3/8))
+		graph := v.drawGraph(f, f.Width-side-1, f.Height)
+		inspector := screen.Box(f.Theme, v.title(), v.scrolled(v.details(f, side-4, false), f.Height-2), side, f.Height, v.focused)
+		return screen.Beside(graph, inspector, " ")
+	}
+	if v.focused {
+		return screen.Box(f.Theme, v.title(), v.scrolled(v.details(f, f.Width-4, false), f.Height-2), f.Width, f.Height, true)
+	}
+	below := belowLines
+	if f.Height < 18 {
+		below = 3
+	}
+	graph := v.drawGraph(f, f.Width, f.Height-below)
+	return graph + "\n" + screen.Rule(f.Theme, v.title(), f.Width) + "\n" + v.summary(f, f.Width, below-1)
+}
+
+func (v *View) empty(f screen.Frame) string {
+	t := f.Theme
+	lines := []string{t.Dim.Render("looking for the sandbox")}
+	if f.State.Link == screen.Absent {
+		lines = []string{t.Strong.Render("sandbox " + f.State.Name + " is not running"), "", t.Dim.Render("start it in view ") + t.Key.Render("launch")}
+	}
+	return screen.Middle(lines, f.Width, f.Height)
+}
+
+func (v *View) title() string {
+	title := string(v.selected)
+	if _, name, ok := strings.Cut(title, ":"); ok {
+		title = name
+	}
+	if n, ok := v.node(); ok {
+		if doing := v.doing(n); doing != "" {
+			title += ", " + doing
+		}
+	}
+	return title
+}
+
+func (v *View) doing(n sandbox.Node) string {
+	if doing := v.acting[n.Name]; doing != "" {
+		return doing
+	}
+	if n.Role == "" {
+		return ""
+	}
+	return v.acting[n.Role]
+}
+
+// scrolled is the part of lines that is seen, indented by a cell.
+func (v *View) scrolled(lines []string, h int) []string {
+	v.scroll = max(0, min(v.scroll, len(lines)-h))
+	seen := slices.Clone(lines[v.scroll:min(len(lines), v.scroll+h)])
+	for i := range seen {
+		seen[i] = " " + seen[i]
+	}
+	return seen
+}
+
+// layout is that of the present graph, anew if anything changed.
+func (v *View) layout(w, h int, wide bool) *layout {
+	k := &v.kept
+	if k.layout == nil || k.w != w || k.h != h || k.wide != wide || k.graph != v.built || k.at != v.selected {
+		k.layout, k.w, k.h, k.wide, k.graph, k.at = arrange(&v.graph, w, h, v.selected, wide), w, h, wide, v.built, v.selected
+	}
+	return k.layout
+}
+
+func (v *View) drawGraph(f screen.Frame, w, h int) string {
+	foot := v.footnote(f, w)
+	l := v.layout(w, h-len(foot), w >= wideFrom)
+	p := painter{f: f, v: v, l: l, marks: v.marks(), flow: v.packets(l, f)}
+	lines := make([]string, 0, h)
+	lines = append(lines, p.head())
+	for y := 1; y < l.h; y++ {
+		lines = append(lines, p.line(y))
+	}
+	return screen.Fill(append(lines, foot...), w, h)
+}
+
+// footnote tells what could not be observed.
+func (v *View) footnote(f screen.Frame, w int) (lines []string) {
+	var faults []string
+	if v.fault != nil && f.State.Link == screen.Connected {
+		faults = append(faults, v.fault.Error())
+	}
+	faults = append(faults, v.graph.faults...)
+	const most = 2
+	for _, text := range faults[:min(len(faults), most)] {
+		lines = append(lines, screen.Cut(f.Theme.Warn.Render(f.Theme.Signs.Warning+" not observed: "+screen.Line(text)), w))
+	}
+	return lines
+}
+
+// Weights of links where several share a cell: the greatest decides how it looks.
+const (
+	aside   = iota // another one is marked
+	reading        // of compacted topics
+	plain
+	busy
+	behind // lag
+	broken // of a node that is not ready
+	marked // of what is selected
+)
+
+// marks is the weight of each link.
+func (v *View) marks() []int {
+	marks := make([]int, len(v.graph.links))
+	chosen := map[link]bool{}
+	list := v.graph.of(v.selected)
+	for i, l := range list {
+		chosen[l] = v.edge == 0 && !l.touches(v.selected) || v.edge == i+1
+	}
+	for i, l := range v.graph.links {
+		switch {
+		case chosen[l]:
+			marks[i] = marked
+		case l.down:
+			marks[i] = broken
+		case l.edge.Lag > 0:
+			marks[i] = behind
+		case l.edge.Rate > 0:
+			marks[i] = busy
+		case l.edge.Kind == sandbox.EdgeReads:
+			marks[i] = reading
+		default:
+			marks[i] = plain
+		}
+	}
+	return marks
+}
+
+// packets are the cells where a message in flight is drawn: on each link on which records pass, at a pace that follows
+// nothing but the eye.
+func (v *View) packets(l *layout, f screen.Frame) map[point]bool {
+	flow := map[point]bool{}
+	for i, k := range v.graph.links {
+		n := len(l.paths[i].points)
+		if k.edge.Rate <= 0 || n == 0 || k.down {
+			continue
+		}
+		const pace, apart = 2, 12
+		for at := (f.Beat*pace + i*5) % apart; at < n; at += apart {
+			flow[l.paths[i].points[at]] = true
+		}
+	}
+	return flow
+}
+
+// painter draws lines of a layout.
+type painter struct {
+	f     screen.Frame
+	v     *View
+	l     *layout
+	marks []int
+	flow  map[point]bool
+}
+
+// head names the columns, and tells what is out of sight above.
+func (p painter) head() string {
+	var b strings.Builder
+	at := 0
+	for c, s := range p.l.cols {
+		b.WriteString(strings.Repeat(" ", max(0, s.x-at)))
+		title := heading(&p.v.graph, c)
+		if c == bus && p.v.graph.hidden > 0 && s.w > 24 {
+			title += p.f.Theme.Faint.Render("  " + strconv.Itoa(p.v.graph.hidden) + " unused")
+		}
+		if n := p.l.above[c]; n > 0 {
+			title += " " + p.f.Theme.Signs.Up + strconv.Itoa(n)
+		}
+		if n := p.l.below[c]; n > 0 {
+			title += " " + p.f.Theme.Signs.Down + strconv.Itoa(n)
+		}
+		b.WriteString(screen.Pad(p.f.Theme.Dim.Render(title), s.w))
+		at = s.x + s.w
+	}
+	return b.String()
+}
+
+func (p painter) line(y int) string {
+	var b strings.Builder
+	at := 0
+	for c, s := range p.l.cols {
+		p.gap(&b, at, s.x, y)
+		p.item(&b, c, y)
+		at = s.x + s.w
+	}
+	return b.String()
+}
+
+// item draws the item of a column on a line, or a blank.
+func (p painter) item(b *strings.Builder, c, y int) {
+	s, text := p.l.cols[c], p.l.rows[c][y]
+	if text == "" {
+		b.WriteString(strings.Repeat(" ", s.w))
+		return
+	}
+	it := p.itemAt(c, y)
+	t := p.f.Theme
+	sign, style := t.Signs.Dot, t.Dim
+	body := t.Data
+	if it.node != nil {
+		sign, style = screen.StateSign(t, it.node.State)
+		body = t.Text
+		if it.node.State != sandbox.Ready {
+			body = style
+		}
+		if p.l.wideText(s.w, text) {
+			text += p.usage(*it.node)
+		}
+		if p.v.doing(*it.node) != "" {
+			sign, style = screen.Spinner(p.f), t.Busy
+		}
+	} else if it.lag > 0 {
+		sign, style, body = t.Signs.Warning, t.Warn, t.Warn
+	}
+	if it.id == p.v.selected {
+		b.WriteString(style.Background(t.Select.GetBackground()).Render(sign) + t.Select.Render(t.Signs.Cursor+screen.Pad(text, s.w-2)))
+		return
+	}
+	b.WriteString(style.Render(sign) + " " + body.Render(screen.Pad(text, s.w-2)))
+}
+
+// wideText tells that a node's text leaves room for its usage.
+func (l *layout) wideText(w int, text string) bool { return w-2-screen.Width(text) >= usageWidth }
+
+func (p painter) usage(n sandbox.Node) string {
+	cpu, rss := p.f.State.Usage[n.Name].Last()
+	if n.State != sandbox.Ready || rss == 0 {
+		return screen.PadLeft("", usageWidth)
+	}
+	return screen.PadLeft(percent(cpu), 5) + screen.PadLeft(screen.Bytes(int64(rss)), 7)
+}
+
+func percent(share float64) string {
+	if share < 0.0995 {
+		return strconv.FormatFloat(share*100, 'f', 1, 64) + "%"
+	}
+	return strconv.FormatFloat(share*100, 'f', 0, 64) + "%"
+}
+
+func (p painter) itemAt(c, y int) item {
+	for _, it := range p.v.graph.columns[c] {
+		if at, ok := p.l.places[it.id]; ok && at.y == y {
+			return it
+		}
+	}
+	return item{}
+}
+
+// gap draws the lines between two columns, in runs of one style.
+func (p painter) gap(b *strings.Builder, from, to, y int) {
+	labels := p.labels(from, to, y)
+	var run strings.Builder
+	style := -1
+	flush := func() {
+		if run.Len() > 0 {
+			b.WriteString(p.style(style).Render(run.String()))
+			run.Reset()
+		}
+	}
+	for x := from; x < to; x++ {
+		if l, ok := labels[x]; ok {
+			flush()
+			style = -1
+			b.WriteString(l.text)
+			x += l.w - 1
+			continue
+		}
+		c := p.l.at(x, y)
+		sign, weight := p.sign(c)
+		if p.flow[point{x, y}] {
+			sign, weight = p.f.Theme.Signs.Packet, packet
+		}
+		if weight != style {
+			flush()
+			style = weight
+		}
+		run.WriteString(sign)
+	}
+	flush()
+}
+
+const packet = 100 // the style of a message in flight
+
+func (p painter) style(weight int) lipgloss.Style {
+	t := p.f.Theme
+	switch weight {
+	case packet:
+		return t.Flow
+	case marked:
+		return t.Accent
+	case broken:
+		return t.Bad
+	case behind:
+		return t.Warn
+	case busy:
+		return t.Dim
+	}
+	return t.Faint
+}
+
+// sign is what a cell shows, and its weight.
+func (p painter) sign(c *cell) (string, int) {
+	if c.mask == 0 && !c.across && !c.down {
+		return " ", -1
+	}
+	h, v := p.heaviest(c.links), p.heaviest(c.vlinks)
+	s := p.f.Theme.Signs
+	switch {
+	case c.head != 0 && h != broken:
+		return map[int8]string{1: s.Right, -1: s.Left}[c.head], h
+	case c.mask != 0:
+		mask := c.mask
+		if c.down {
+			mask |= toUp | toDown
+		}
+		if c.across {
+			mask |= toLeft | toRight
+		}
+		return joint(p.f.Theme, mask), max(h, v)
+	case c.down && (!c.across || v >= h):
+		if v == broken {
+			return s.DashV, v
+		}
+		return s.V, v
+	}
+	if h == broken || h == reading {
+		return s.DashH, h
+	}
+	return s.H, h
+}
+
+func (p painter) heaviest(links []int) int {
+	w := -1
+	for _, i := range links {
+		w = max(w, p.marks[i])
+	}
+	return w
+}
+
+func joint(t *theme.Theme, mask uint8) string {
+	if !t.Signs.Unicode {
+		switch mask {
+		case toLeft | toRight:
+			return "-"
+		case toUp | toDown:
+			return "|"
+		}
+		return "+"
+	}
+	const joints = " ╵╷│╴╯╮┤╶╰╭├─┴┬┼"
+	return string([]rune(joints)[mask])
+}
+
+// label is a text on a line: what passes there.
+type label struct {
+	text string // drawn
+	w    int
+}
+
+// labels are the texts on the lines of a gap, by where they begin. Links that share the line are added up.
+func (p painter) labels(from, to, y int) map[int]label {
+	type sum struct {
+		at    span
+		rate  float64
+		lag   int64
+		count int
+		kind  sandbox.EdgeKind
+		mark  int
+	}
+	var found *sum
+	for i, path := range p.l.paths {
+		if path.y != y || len(path.points) == 0 || path.label.x < from || path.label.x >= to {
+			continue
+		}
+		k := p.v.graph.links[i]
+		if k.edge.Kind == sandbox.EdgeReads && k.edge.Rate <= 0 || k.down {
+			continue
+		}
+		if found == nil {
+			found = &sum{at: path.label, kind: k.edge.Kind, mark: p.marks[i]}
+		}
+		if path.label.w < found.at.w {
+			found.at = path.label
+		}
+		found.rate += k.edge.Rate
+		found.lag += k.edge.Lag
+		found.count += k.edge.Count
+		found.mark = max(found.mark, p.marks[i])
+	}
+	if found == nil {
+		return nil
+	}
+	text := screen.Rate(found.rate)
+	if found.lag > 0 {
+		text = strings.TrimSpace(text + " +" + screen.Count(found.lag))
+	}
+	if text == "" && found.kind == sandbox.EdgeQueries && found.count > 0 {
+		text = screen.Plural(found.count, "session")
+		if screen.Width(text)+2 > found.at.w {
+			text = strconv.Itoa(found.count)
+		}
+	}
+	w := screen.Width(text) + 2
+	if text == "" || w > found.at.w {
+		return nil
+	}
+	style := p.f.Theme.Dim
+	if found.lag > 0 {
+		style = p.f.Theme.Warn
+	} else if found.mark == marked {
+		style = p.f.Theme.Accent
+	}
+	at := found.at.x + (found.at.w-w)/2
+	return map[int]label{at: {style.Render(" " + text + " "), w}}
+}
