@@ -30,7 +30,8 @@ type NodeSpec struct {
 	// Settings of the server by its own names: postgresql.conf and server.properties entries over the defaults.
 	Settings map[string]string
 
-	// Peers of a Kafka node: every node of its cluster, itself included, by name, with the port of its controller.
+	// Peers of a Kafka node: every node of its cluster, itself included, by name, with the port of its controller, 0 for a
+	// node that has none and is a broker only. None: the node is alone.
 	Peers map[string]int `json:",omitempty"`
 
 	MemoryLimit int64   // bytes; 0 for none (only where the runtime can enforce it)

@@ -269,15 +269,17 @@ func TestForeignKafkaStorage(t *testing.T) {
 // TestKafkaCluster: three nodes of one cluster agree on what they must agree on.
 func TestKafkaCluster(t *testing.T) {
 	t.Parallel()
-	voters := []Voter{{1, 9001}, {2, 9002}, {3, 9003}}
 	var ids []string
-	for _, v := range voters {
-		k := Kafka{Owner: "mine", ID: v.ID, Port: 9100 + v.ID, Voters: voters, Settings: map[string]string{"num.partitions": "7"}}
+	for id, want := range map[int]struct{ roles, listeners string }{
+		1: {"broker,controller", "BROKER://127.0.0.1:9101,CONTROLLER://127.0.0.1:9001"},
+		2: {"broker", "BROKER://127.0.0.1:9102"},
+		3: {"broker", "BROKER://127.0.0.1:9103"},
+	} {
+		k := Kafka{Owner: "mine", ID: id, Port: 9100 + id, Voters: []Voter{{1, 9001}}, Brokers: 3, Settings: map[string]string{"num.partitions": "7"}}
 		s := k.settings()
-		if s["controller.quorum.voters"] != "1@127.0.0.1:9001,2@127.0.0.1:9002,3@127.0.0.1:9003" ||
-			s["listeners"] != fmt.Sprintf("BROKER://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", k.Port, v.Port) ||
-			s["offsets.topic.replication.factor"] != "3" || s["num.partitions"] != "7" {
-			t.Errorf("settings of node %d: %v", v.ID, s)
+		if s["controller.quorum.voters"] != "1@127.0.0.1:9001" || s["process.roles"] != want.roles || s["listeners"] != want.listeners ||
+			s["offsets.topic.replication.factor"] != "3" || s["min.insync.replicas"] != "2" || s["num.partitions"] != "7" {
+			t.Errorf("settings of node %d: %v", id, s)
 		}
 		ids = append(ids, k.clusterID())
 	}

@@ -18,15 +18,16 @@ import (
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
 )
 
-// Kafka is one node of a Kafka cluster in KRaft mode to run: broker and controller in one JVM. It listens on
-// 127.0.0.1 only.
+// Kafka is one node of a Kafka cluster in KRaft mode to run: a broker, and a controller in the same JVM if it is one of
+// the voters. It listens on 127.0.0.1 only.
 type Kafka struct {
 	Node     string
 	Dir      string            // of the node: configuration, data, temporary files
 	Owner    string            // names the sandbox; the cluster's id is made from it, so that its nodes agree
 	ID       int               // node.id; 0 counts as 1
 	Port     int               // for clients and brokers
-	Voters   []Voter           // all controllers of the cluster, this one included
+	Voters   []Voter           // all controllers of the cluster
+	Brokers  int               // of the cluster; 0 counts as 1
 	Log      string            // file
 	Env      []string          // markers, added to the server's environment
 	Settings map[string]string // server.properties entries over the defaults
@@ -46,20 +47,20 @@ func (k Kafka) id() int { return max(1, k.ID) }
 // defaults of a sandbox, over Kafka's own.
 func (k Kafka) settings() map[string]string {
 	voters := make([]string, len(k.Voters))
-	controller := 0
+	roles, listeners := "broker", fmt.Sprintf("BROKER://127.0.0.1:%d", k.Port)
 	for i, v := range k.Voters {
 		voters[i] = fmt.Sprintf("%d@127.0.0.1:%d", v.ID, v.Port)
 		if v.ID == k.id() {
-			controller = v.Port
+			roles, listeners = "broker,controller", fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", listeners, v.Port)
 		}
 	}
-	copies := fmt.Sprint(min(sandbox.Replication, len(k.Voters)))
-	inSync := fmt.Sprint(min(sandbox.MinInSync, len(k.Voters)))
+	brokers := max(1, k.Brokers)
+	copies, inSync := fmt.Sprint(min(sandbox.Replication, brokers)), fmt.Sprint(min(sandbox.MinInSync, brokers))
 	s := map[string]string{
-		"process.roles":                  "broker,controller",
+		"process.roles":                  roles,
 		"node.id":                        fmt.Sprint(k.id()),
 		"controller.quorum.voters":       strings.Join(voters, ","),
-		"listeners":                      fmt.Sprintf("BROKER://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", k.Port, controller),
+		"listeners":                      listeners,
 		"advertised.listeners":           fmt.Sprintf("BROKER://127.0.0.1:%d", k.Port),
 		"listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"inter.broker.listener.name":     "BROKER",
@@ -81,6 +82,9 @@ func (k Kafka) settings() map[string]string {
 		// A broker that was killed may register again only when its session has ended (9 s by default).
 		"broker.heartbeat.interval.ms": "400",
 		"broker.session.timeout.ms":    "2000",
+		// A broker that comes back leads its partitions again within seconds (5 min by default). That also ends transactions
+		// which Kafka 3.2 can leave half committed when their coordinator moves (KAFKA-16352): it moves once more.
+		"leader.imbalance.check.interval.seconds": "5",
 	}
 	maps.Copy(s, k.Settings)
 	return s

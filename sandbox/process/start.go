@@ -151,29 +151,35 @@ func (r *Runtime) startKafka(ctx context.Context, spec sandbox.NodeSpec) (*Child
 		Node: spec.Name, Dir: r.nodeDir(spec.Name), Owner: r.o.Dir, Port: spec.Ports[brokerPort],
 		Log: r.logFile(spec.Name), Env: r.marks(spec), Settings: spec.Settings, Archive: archive, DeathSignal: r.deathSignal(spec.Kind),
 	}
-	if k.Port == 0 || spec.Ports[controllerPort] == 0 {
-		return nil, fmt.Errorf("start %s: it needs ports %q and %q", spec.Name, brokerPort, controllerPort)
-	}
 	if k.ID, k.Voters, err = quorum(spec); err != nil {
 		return nil, err
+	}
+	k.Brokers = max(1, len(spec.Peers))
+	if k.Port == 0 {
+		return nil, fmt.Errorf("start %s: it needs a port %q", spec.Name, brokerPort)
 	}
 	return k.Start(ctx, r.o.Cache)
 }
 
-// quorum numbers a Kafka node and its peers in the order of their names, from 1.
+// quorum numbers a Kafka node and its peers in the order of their names, from 1, and lists the controllers.
 func quorum(spec sandbox.NodeSpec) (id int, voters []Voter, err error) {
 	peers := spec.Peers
 	if len(peers) == 0 {
 		peers = map[string]int{spec.Name: spec.Ports[controllerPort]}
 	}
 	for i, name := range slices.Sorted(maps.Keys(peers)) {
-		voters = append(voters, Voter{ID: i + 1, Port: peers[name]})
+		if peers[name] != 0 {
+			voters = append(voters, Voter{ID: i + 1, Port: peers[name]})
+		}
 		if name == spec.Name {
 			id = i + 1
 		}
 	}
-	if id == 0 {
-		return 0, nil, fmt.Errorf("start %s: it is none of its peers, %v", spec.Name, slices.Sorted(maps.Keys(peers)))
+	switch names := slices.Sorted(maps.Keys(peers)); {
+	case id == 0:
+		return 0, nil, fmt.Errorf("start %s: it is none of its peers, %v", spec.Name, names)
+	case len(voters) == 0:
+		return 0, nil, fmt.Errorf("start %s: none of %v has a port %q", spec.Name, names, controllerPort)
 	}
 	return id, voters, nil
 }

@@ -52,8 +52,9 @@ const (
 func portKeys(s sandbox.Spec) []string {
 	keys := []string{nodePostgres + "/" + portSQL, portTraces}
 	for _, name := range brokerNames(s) {
-		keys = append(keys, name+"/"+portBroker, name+"/"+portController)
+		keys = append(keys, name+"/"+portBroker)
 	}
+	keys = append(keys, nodeKafka+"/"+portController)
 	for _, name := range workerNames(s) {
 		keys = append(keys, workerPorts(name)...)
 	}
@@ -133,7 +134,8 @@ func (l layout) units() []unit {
 	return append(units, front)
 }
 
-// broker makes the unit of one node of the Kafka cluster.
+// broker makes the unit of one node of the Kafka cluster. Only the first is a controller too: with several, Kafka 3.2 loses
+// track of which one is active when it changes, and a broker that asks the wrong one hands out no producer ids any more.
 func (l layout) broker(name string, all []string) unit {
 	u := unit{
 		name: name, about: "start Kafka", after: []string{taskPrepare}, stage: stages[kafkaRole],

@@ -48,7 +48,7 @@ func threeBrokers(t *testing.T) ([]*process.Child, []string) {
 	var ready sync.WaitGroup
 	for i := range 3 {
 		k := process.Kafka{
-			Node: fmt.Sprint("kafka-", i+1), ID: i + 1, Dir: filepath.Join(dir, fmt.Sprint(i)), Owner: dir, Port: hold(), Voters: voters,
+			Node: fmt.Sprint("kafka-", i+1), ID: i + 1, Dir: filepath.Join(dir, fmt.Sprint(i)), Owner: dir, Port: hold(), Voters: voters, Brokers: len(voters),
 			Log: filepath.Join(dir, fmt.Sprint(i, ".log")), Archive: archive, DeathSignal: syscall.SIGKILL,
 			Settings: map[string]string{"transaction.state.log.min.isr": "2"},
 		}
