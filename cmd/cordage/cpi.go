@@ -26,7 +26,7 @@ func (a *app) newCPICmd() *cobra.Command {
 		if _, err := os.Stat(args[0]); err != nil {
 			return &usageError{fmt.Errorf("upload a CPI: %w", err)}
 		}
-		id, err := r.UploadCPI(ctx, args[0])
+		id, err := r.UploadCPI(ctx, args[0], nil)
 		if err != nil {
 			return fmt.Errorf("upload %s: %w", args[0], err)
 		}

@@ -47,6 +47,10 @@ func (c *REST) Send(ctx context.Context, e Exchange) (*http.Response, error) {
 
 // Upload makes the body of a multipart request that is read from a file as it is sent. Close ends it early.
 func Upload(part, file string, fields map[string]string) (body io.ReadCloser, contentType string, err error) {
+	return upload(part, file, fields, nil)
+}
+
+func upload(part, file string, fields map[string]string, progress func(sent int64)) (body io.ReadCloser, contentType string, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, "", err
@@ -65,11 +69,27 @@ func Upload(part, file string, fields map[string]string) (body io.ReadCloser, co
 			if err != nil {
 				return err
 			}
-			if _, err := io.Copy(p, f); err != nil {
+			if _, err := io.Copy(&counter{to: p, tell: progress}, f); err != nil {
 				return err
 			}
 			return form.Close()
 		}())
 	}()
 	return r, form.FormDataContentType(), nil
+}
+
+// counter tells how much has been written through it.
+type counter struct {
+	to   io.Writer
+	sent int64
+	tell func(sent int64)
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.to.Write(b)
+	c.sent += int64(n)
+	if c.tell != nil {
+		c.tell(c.sent)
+	}
+	return n, err
 }

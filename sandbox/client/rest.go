@@ -119,12 +119,13 @@ type Section struct {
 	Version int `json:"version"`
 }
 
-// UploadCPI uploads a CPI and returns the id of the upload.
-func (c *REST) UploadCPI(ctx context.Context, path string) (id string, err error) {
+// UploadCPI uploads a CPI and returns the id of the upload. progress, unless nil, is told how many bytes of the file have
+// been sent, from another goroutine.
+func (c *REST) UploadCPI(ctx context.Context, path string, progress func(sent int64)) (id string, err error) {
 	var answer struct {
 		ID string `json:"id"`
 	}
-	err = c.multipartFile(ctx, http.MethodPost, "/cpi", "upload", path, nil, &answer)
+	err = c.multipartFile(ctx, http.MethodPost, "/cpi", "upload", path, nil, progress, &answer)
 	return answer.ID, err
 }
 
@@ -146,7 +147,7 @@ func (c *REST) CPIs(ctx context.Context) ([]CPI, error) {
 // ImportCertificate imports a certificate of the cluster, such as of usage code-signer, under an alias.
 func (c *REST) ImportCertificate(ctx context.Context, usage, alias, path string) error {
 	return c.multipartFile(ctx, http.MethodPut, "/certificates/cluster/"+url.PathEscape(usage), "certificate", path,
-		map[string]string{"alias": alias}, nil)
+		map[string]string{"alias": alias}, nil, nil)
 }
 
 // Certificates lists the aliases of a usage.
@@ -264,8 +265,10 @@ func (c *REST) do(ctx context.Context, method, path, contentType string, body io
 }
 
 // multipartFile sends a file as it is read, without holding it in memory.
-func (c *REST) multipartFile(ctx context.Context, method, path, part, file string, fields map[string]string, into any) error {
-	body, contentType, err := Upload(part, file, fields)
+func (c *REST) multipartFile(
+	ctx context.Context, method, path, part, file string, fields map[string]string, progress func(sent int64), into any,
+) error {
+	body, contentType, err := upload(part, file, fields, progress)
 	if err != nil {
 		return err
 	}
