@@ -109,3 +109,14 @@ func code(c sarama.KError) error {
 	}
 	return c
 }
+
+// passing makes an unknown error of a coordinator one that passes. Kafka 3.2 answers with it while the leaders of its own
+// topics and its controller move, and it may have done what it was asked for: what came of it is known when it is asked again.
+//
+// Source: Kafka 3.2, TransactionMetadata.completeTransitionTo and ProducerIdManager throw, and KafkaApis answers.
+func passing(err error) error {
+	if errors.Is(err, sarama.ErrUnknown) {
+		return fmt.Errorf("%w (%w)", sarama.ErrBrokerNotAvailable, err)
+	}
+	return err
+}

@@ -156,7 +156,8 @@ func (m *member) join(ctx context.Context) (Member, []int32, error) {
 var errAgain = errors.New("again")
 
 func (m *member) coordinated(ctx context.Context, what string, f func(*sarama.Broker) (answer, transport error)) error {
-	return m.k.coordinated(ctx, what+" "+m.c.Group, sarama.CoordinatorGroup, m.c.Group,
+	at := coordinatorKey{sarama.CoordinatorGroup, m.c.Group}
+	return m.k.coordinatedWithin(ctx, readTimeout, what+" "+m.c.Group, at, // it answers when the other members have come
 		func(b *sarama.Broker) (answer, transport error) {
 			answer, transport = f(b)
 			if errors.Is(answer, errAgain) {

@@ -179,12 +179,28 @@ func (k *Cluster) anyBroker(ctx context.Context, f func(*sarama.Broker) error) e
 }
 
 // coordinated sends a request to the coordinator of a group or transactional id, until it is answered with success, with
-// an error that does not pass, or ctx ends. f gives the error of the connection, and the error in the answer.
+// an error that does not pass, or ctx ends. f gives the error of the connection, and the error in the answer. It may be
+// called again although the coordinator has done what it asked for.
 func (k *Cluster) coordinated(ctx context.Context, what string, kind sarama.CoordinatorType, key string,
 	f func(*sarama.Broker) (answer, transport error),
 ) error {
+	return k.coordinatedWithin(ctx, answerTimeout, what, coordinatorKey{kind, key}, f)
+}
+
+// answerTimeout is how long a coordinator may take to answer. One of Kafka 3.2 whose followers change meanwhile may forget
+// to; asked again, it answers.
+const answerTimeout = 5 * time.Second
+
+var errUnanswered = fmt.Errorf("no answer within %v", answerTimeout)
+
+// coordinatedWithin is coordinated for requests whose answer may take as long as patience.
+func (k *Cluster) coordinatedWithin(ctx context.Context, patience time.Duration, what string, at coordinatorKey,
+	f func(*sarama.Broker) (answer, transport error),
+) error {
 	return k.retry(ctx, what, func() error {
-		id, err := k.coordinator(ctx, kind, key)
+		ctx, cancel := context.WithTimeoutCause(ctx, patience, errUnanswered)
+		defer cancel()
+		id, err := k.coordinator(ctx, at)
 		if err != nil {
 			return err
 		}
@@ -194,19 +210,18 @@ func (k *Cluster) coordinated(ctx context.Context, what string, kind sarama.Coor
 			return err
 		})
 		if err == nil {
-			err = answer
+			err = passing(answer)
 		}
 		if err != nil && moved(err) {
 			k.meta.mu.Lock()
-			delete(k.meta.coordinators, coordinatorKey{kind, key})
+			delete(k.meta.coordinators, at)
 			k.meta.mu.Unlock()
 		}
 		return err
 	})
 }
 
-func (k *Cluster) coordinator(ctx context.Context, kind sarama.CoordinatorType, key string) (int32, error) {
-	at := coordinatorKey{kind, key}
+func (k *Cluster) coordinator(ctx context.Context, at coordinatorKey) (int32, error) {
 	k.meta.mu.RLock()
 	id, ok := k.meta.coordinators[at]
 	k.meta.mu.RUnlock()
@@ -215,7 +230,7 @@ func (k *Cluster) coordinator(ctx context.Context, kind sarama.CoordinatorType, 
 	}
 	var r *sarama.FindCoordinatorResponse
 	err := k.anyBroker(ctx, func(b *sarama.Broker) (err error) {
-		r, err = b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: key, CoordinatorType: kind})
+		r, err = b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: at.key, CoordinatorType: at.kind})
 		return err
 	})
 	switch {

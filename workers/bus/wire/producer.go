@@ -65,7 +65,7 @@ func (p *Producer) init(ctx context.Context) error {
 				return err
 			})
 			if err == nil {
-				err = idCode(r.Err)
+				err = passing(code(r.Err)) // it could not get ids from the controller
 			}
 			return err
 		})
@@ -75,7 +75,7 @@ func (p *Producer) init(ctx context.Context) error {
 			if r, transport = b.InitProducerID(request); transport != nil {
 				return nil, transport
 			}
-			return idCode(r.Err), nil
+			return code(r.Err), nil
 		})
 	}
 	if err != nil {
@@ -83,17 +83,6 @@ func (p *Producer) init(ctx context.Context) error {
 	}
 	p.id, p.epoch, p.broken, p.next = r.ProducerID, r.ProducerEpoch, false, map[place]int32{}
 	return nil
-}
-
-// idCode is [code] of an answer to a request for a producer id. A broker that could not get ids from the controller, because
-// that is moving, answers with an unknown error.
-//
-// Source: Kafka 3.2, ProducerIdManager.
-func idCode(c sarama.KError) error {
-	if c == sarama.ErrUnknown {
-		return fmt.Errorf("%w (%w)", sarama.ErrBrokerNotAvailable, c)
-	}
-	return code(c)
 }
 
 func (p *Producer) coordinated(ctx context.Context, what string, f func(*sarama.Broker) (answer, transport error)) error {
