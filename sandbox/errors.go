@@ -49,7 +49,8 @@ func (e *FixedError) Error() string {
 
 // Hint is the way out.
 func (e *FixedError) Hint() string {
-	return fmt.Sprintf("leave --%s out, or remove the data with: cordage down --purge%s", e.What, nameFlag(e.Sandbox))
+	return fmt.Sprintf("leave %s as it is, on the command line and in the sandbox file, or remove the data with: cordage down --purge%s",
+		e.What, nameFlag(e.Sandbox))
 }
 
 // StartError says that a sandbox did not start.

@@ -22,6 +22,7 @@ const (
 type Info struct {
 	Name       string            `json:"name"`
 	Runtime    string            `json:"runtime"`
+	RuntimeWhy string            `json:"runtimeWhy,omitempty"` // why that one, where it was chosen for the user
 	Phase      Phase             `json:"phase"`
 	Failure    *Failure          `json:"failure,omitempty"` // of the start, in phase failed
 	Dir        string            `json:"dir"`               // of everything the sandbox keeps

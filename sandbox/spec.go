@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,7 +26,7 @@ const (
 // Spec is what a sandbox is to be. It is kept in the sandbox's state file and changed by a [Wish].
 type Spec struct {
 	Name       string         `json:"name"`
-	Runtime    string         `json:"runtime"`         // process
+	Runtime    string         `json:"runtime"`         // process or container
 	Replicas   map[string]int `json:"replicas"`        // by worker type; every type has an entry
 	Ports      map[string]int `json:"ports,omitempty"` // wanted by the user, by NODE/PURPOSE; absent: a free one, kept
 	Databases  Databases      `json:"databases"`       //
@@ -33,7 +34,31 @@ type Spec struct {
 	Brokers    int            `json:"brokers"`         // of Kafka: 1, or 3 with every record on all of them
 	LogLevel   string         `json:"logLevel"`        // debug, info, warn, error
 	Seed       uint64         `json:"seed,omitempty"`  // of chance that shapes behaviour; 0: another each time
+
+	LogLevels map[string]string `json:"logLevels,omitempty"` // of worker types that log otherwise
+	Limits    map[string]Limit  `json:"limits,omitempty"`    // by worker type, postgres or kafka; absent: none
+	Images    Images            `json:"images,omitzero"`     // for the container runtime
 }
+
+// Limit is what each node of a type may use at most. Zero is no limit.
+type Limit struct {
+	MemoryBytes int64   `json:"memoryBytes,omitempty"`
+	CPUs        float64 `json:"cpus,omitempty"` // cores
+}
+
+// Images are container images that a user has chosen. Empty: those that Cordage pulls or builds.
+type Images struct {
+	Postgres string `json:"postgres,omitempty"` // honours POSTGRES_*, as the public image does
+	Kafka    string `json:"kafka,omitempty"`    // has kafka-storage and kafka-server-start on PATH
+	Base     string `json:"base,omitempty"`     // on which the images of servers are built, where none can be pulled
+}
+
+// Runtimes, by name. Auto is none: it is a wish to have one chosen.
+const (
+	Auto       = "auto"
+	Processes  = "process"
+	Containers = "container"
+)
 
 // DefaultSpec is a sandbox of one worker of each type.
 func DefaultSpec(name string) Spec {
@@ -42,7 +67,7 @@ func DefaultSpec(name string) Spec {
 		replicas[r.Name] = 1
 	}
 	return Spec{
-		Name: name, Runtime: "process", Replicas: replicas, Databases: Shared, Partitions: DefaultPartitions,
+		Name: name, Runtime: Processes, Replicas: replicas, Databases: Shared, Partitions: DefaultPartitions,
 		Brokers: 1, LogLevel: "info",
 	}
 }
@@ -57,10 +82,13 @@ const (
 	MinInSync   = 2
 )
 
-// Limits of a specification. They keep a slip of the finger from filling a laptop.
+// Limits of a specification. They keep a slip of the finger from filling a laptop, and a node from being starved.
 const (
 	MaxReplicas   = 16
 	MaxPartitions = 64
+	MinMemory     = 32 << 20 // bytes, of a node that has a limit
+	MinCPUs       = 0.05     // of a node that has a limit
+	MaxCPUs       = 1024
 )
 
 // Wish is what a user asks of a sandbox when starting it; a zero field leaves what is.
@@ -73,6 +101,40 @@ type Wish struct {
 	LogLevel   string         `json:"logLevel,omitempty"`
 	Seed       uint64         `json:"seed,omitempty"`
 	Offline    bool           `json:"offline,omitempty"` // fetch nothing; holds for this start only
+
+	Runtime    string `json:"runtime,omitempty"`    // process or container
+	RuntimeWhy string `json:"runtimeWhy,omitempty"` // why that one, for people; holds for this start only
+
+	LogLevels map[string]string `json:"logLevels,omitempty"` // by worker type; "" takes a type's own level away
+	Limits    map[string]Limit  `json:"limits,omitempty"`    // by worker type, postgres or kafka; a zero limit takes it away
+	Images    Images            `json:"images,omitzero"`
+}
+
+// Over gives the wish that is w, and other where w leaves something open.
+func (w Wish) Over(other Wish) Wish {
+	return Wish{
+		Replicas: over(w.Replicas, other.Replicas), Ports: over(w.Ports, other.Ports),
+		Databases: cmp.Or(w.Databases, other.Databases), Partitions: cmp.Or(w.Partitions, other.Partitions),
+		Brokers: cmp.Or(w.Brokers, other.Brokers), LogLevel: cmp.Or(w.LogLevel, other.LogLevel), Seed: cmp.Or(w.Seed, other.Seed),
+		Offline: w.Offline || other.Offline, Runtime: cmp.Or(w.Runtime, other.Runtime), RuntimeWhy: cmp.Or(w.RuntimeWhy, other.RuntimeWhy),
+		LogLevels: over(w.LogLevels, other.LogLevels), Limits: over(w.Limits, other.Limits),
+		Images: Images{
+			Postgres: cmp.Or(w.Images.Postgres, other.Images.Postgres), Kafka: cmp.Or(w.Images.Kafka, other.Images.Kafka),
+			Base: cmp.Or(w.Images.Base, other.Images.Base),
+		},
+	}
+}
+
+func over[V any](first, second map[string]V) map[string]V {
+	if len(first)+len(second) == 0 {
+		return nil
+	}
+	both := maps.Clone(second)
+	if both == nil {
+		both = map[string]V{}
+	}
+	maps.Copy(both, first)
+	return both
 }
 
 // Purposes are the names by which users call the ports that they reach a sandbox at.
@@ -109,20 +171,86 @@ func (w Wish) Apply(s Spec, stored bool) (Spec, error) {
 		}
 	}
 	faults = append(faults, w.applyFixed(&next, stored)...)
-	if w.LogLevel != "" {
-		if !slices.Contains([]string{"debug", "info", "warn", "error"}, w.LogLevel) {
-			faults = append(faults, fmt.Errorf("log level %q: it is debug, info, warn or error", w.LogLevel))
-		}
-		next.LogLevel = w.LogLevel
-	}
+	faults = append(faults, w.applyLogLevels(&next)...)
+	faults = append(faults, w.applyLimits(&next)...)
+	next.Images = Wish{Images: w.Images}.Over(Wish{Images: s.Images}).Images
 	if w.Seed != 0 {
 		next.Seed = w.Seed
 	}
 	return next, errors.Join(faults...)
 }
 
+func (w Wish) applyLogLevels(next *Spec) (faults []error) {
+	if w.LogLevel != "" {
+		faults = append(faults, checkLogLevel("log level", w.LogLevel))
+		next.LogLevel = w.LogLevel
+	}
+	next.LogLevels = maps.Clone(next.LogLevels)
+	for _, name := range slices.Sorted(maps.Keys(w.LogLevels)) {
+		level := w.LogLevels[name]
+		switch _, known := role.ByName(name); {
+		case !known:
+			faults = append(faults, fmt.Errorf("log level of %q: no such worker type; there are %s", name, strings.Join(RoleNames(), ", ")))
+		case level == "":
+			delete(next.LogLevels, name)
+		default:
+			faults = append(faults, checkLogLevel("log level of "+name, level))
+			if next.LogLevels == nil {
+				next.LogLevels = map[string]string{}
+			}
+			next.LogLevels[name] = level
+		}
+	}
+	return faults
+}
+
+func checkLogLevel(what, level string) error {
+	if !slices.Contains(LogLevels(), level) {
+		return fmt.Errorf("%s %q: it is debug, info, warn or error", what, level)
+	}
+	return nil
+}
+
+// LogLevels are the levels at which workers can log.
+func LogLevels() []string { return []string{"debug", "info", "warn", "error"} }
+
+// Limited are the types of nodes that can have limits: the worker types, and the servers.
+func Limited() []string { return append([]string{string(PostgreSQL), string(Kafka)}, RoleNames()...) }
+
+func (w Wish) applyLimits(next *Spec) (faults []error) {
+	next.Limits = maps.Clone(next.Limits)
+	for _, name := range slices.Sorted(maps.Keys(w.Limits)) {
+		limit := w.Limits[name]
+		switch {
+		case !slices.Contains(Limited(), name):
+			faults = append(faults, fmt.Errorf("limits of %q: no such type of nodes; there are %s", name, strings.Join(Limited(), ", ")))
+			continue
+		case limit.MemoryBytes != 0 && limit.MemoryBytes < MinMemory:
+			faults = append(faults, fmt.Errorf("memory of %s %d bytes: it is at least %d MiB", name, limit.MemoryBytes, MinMemory>>20))
+		case limit.CPUs != 0 && (limit.CPUs < MinCPUs || limit.CPUs > MaxCPUs):
+			faults = append(faults, fmt.Errorf("cpus of %s %v: it is %v to %d", name, limit.CPUs, MinCPUs, MaxCPUs))
+		}
+		if next.Limits == nil {
+			next.Limits = map[string]Limit{}
+		}
+		if next.Limits[name] = limit; limit == (Limit{}) {
+			delete(next.Limits, name)
+		}
+	}
+	return faults
+}
+
 // applyFixed takes over what cannot change once there is data.
 func (w Wish) applyFixed(next *Spec, stored bool) (faults []error) {
+	if w.Runtime != "" && w.Runtime != next.Runtime {
+		switch {
+		case w.Runtime != Processes && w.Runtime != Containers:
+			faults = append(faults, fmt.Errorf("runtime %q: it is %s or %s", w.Runtime, Processes, Containers))
+		case stored:
+			faults = append(faults, &FixedError{Sandbox: next.Name, What: "runtime", Is: next.Runtime})
+		}
+		next.Runtime = w.Runtime
+	}
 	if w.Databases != "" && w.Databases != next.Databases {
 		switch {
 		case w.Databases != Shared && w.Databases != Separate:

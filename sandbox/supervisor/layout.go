@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -131,7 +132,14 @@ func (l layout) units() []unit {
 			front.after = append(front.after, name)
 		}
 	}
-	return append(units, front)
+	units = append(units, front)
+	for _, u := range units {
+		if u.spec != nil {
+			limit := l.spec.Limits[cmp.Or(u.spec.Role, string(u.spec.Kind))]
+			u.spec.MemoryLimit, u.spec.CPULimit = limit.MemoryBytes, limit.CPUs
+		}
+	}
+	return units
 }
 
 // broker makes the unit of one node of the Kafka cluster. Only the first is a controller too: with several, Kafka 3.2 loses
@@ -155,7 +163,7 @@ func (l layout) worker(_ int, name string) unit {
 	r, _ := role.ByName(roleOf(name))
 	boot := role.Boot{
 		Role: r.Name, Node: name, Sandbox: l.spec.Name, InstanceID: instanceID(name),
-		Monitor: port.Address(l.ports[name+"/"+portMonitor]), LogLevel: l.spec.LogLevel, Seed: l.spec.Seed,
+		Monitor: port.Address(l.ports[name+"/"+portMonitor]), LogLevel: cmp.Or(l.spec.LogLevels[r.Name], l.spec.LogLevel), Seed: l.spec.Seed,
 		Traces: &role.TracesBoot{Endpoint: port.Address(l.ports[portTraces]), Token: l.secrets.TracesToken},
 	}
 	var after, needs []string

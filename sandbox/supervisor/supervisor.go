@@ -136,7 +136,7 @@ func (s *Supervisor) prepare(ctx context.Context) (l layout, info sandbox.Info, 
 	}
 	l = layout{spec: spec, ports: numbers, secrets: s.secrets}
 	return l, sandbox.Info{
-		Name: d.Name, Runtime: s.config.Runtime.Name(), Phase: sandbox.PhaseStarting, Dir: d.Path, Endpoints: l.endpoints(),
+		Name: d.Name, Runtime: s.config.Runtime.Name(), RuntimeWhy: s.config.Wish.RuntimeWhy, Phase: sandbox.PhaseStarting, Dir: d.Path, Endpoints: l.endpoints(),
 		Versions: s.config.Versions, Supervisor: os.Getpid(), Clock: s.kept.state.Clock, Spec: spec,
 	}, moved, nil
 }
