@@ -110,7 +110,7 @@ func (b *bench) upload(ctx context.Context, r *running) error {
 	if err := r.rest.ImportCertificate(ctx, "code-signer", "bench", pem); err != nil {
 		return err
 	}
-	id, err := r.rest.UploadCPI(ctx, file)
+	id, err := r.rest.UploadCPI(ctx, file, nil)
 	if err != nil {
 		return err
 	}

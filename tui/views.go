@@ -7,6 +7,7 @@ import (
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 	"github.com/cordage-sandbox/cordage/tui/topology"
+	"github.com/cordage-sandbox/cordage/tui/vnodes"
 )
 
 // Control is what the root itself needs of a supervisor.
@@ -20,9 +21,10 @@ type Control interface {
 type Source interface {
 	Control
 	topology.Source
+	vnodes.Source
 }
 
 // Views makes the views, in the order of their tabs.
 func Views(s Source) []screen.View {
-	return []screen.View{topology.New(s)}
+	return []screen.View{topology.New(s), vnodes.New(s)}
 }

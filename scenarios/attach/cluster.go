@@ -208,6 +208,11 @@ func (c *Cluster) locate(name string) (sandbox.Database, error) {
 
 // Package builds and signs a CPI in dir, with a key of its own.
 func (c *Cluster) Package(ctx context.Context, dir string, p run.CPI) (map[string]any, error) {
+	return BuildPackage(ctx, dir, p)
+}
+
+// BuildPackage builds and signs a CPI in dir, with a key of its own, as the outcome of a step "package" tells it.
+func BuildPackage(ctx context.Context, dir string, p run.CPI) (map[string]any, error) {
 	id := uuid.NewString()
 	key, err := cert.New(cert.Options{Seed: id})
 	if err != nil {
