@@ -8,18 +8,18 @@ import (
 
 func (d *decoder) rest(n ast.Node) Action {
 	var a REST
-	got := d.entries(n, "rest", "method", "path", "query", "json", "raw", "form", "file", "user", "password")
-	d.required(n, "rest", got, "method", "path")
+	got := d.Entries(n, "rest", "method", "path", "query", "json", "raw", "form", "file", "user", "password")
+	d.Required(n, "rest", got, "method", "path")
 	bodies := 0
 	for _, e := range got {
-		v := func() *Value { x := d.value(e.value); return &x }
-		switch e.key {
+		v := func() *Value { x := d.value(e.Value); return &x }
+		switch e.Key {
 		case "method":
-			a.Method = d.oneOf(e.value, "method", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS")
+			a.Method = d.OneOf(e.Value, "method", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS")
 		case "path":
-			a.Path = d.value(e.value)
+			a.Path = d.value(e.Value)
 		case "query":
-			a.Query = d.values(e.value, "query")
+			a.Query = d.values(e.Value, "query")
 		case "json":
 			a.JSON = v()
 			bodies++
@@ -27,17 +27,17 @@ func (d *decoder) rest(n ast.Node) Action {
 			a.Raw = v()
 			bodies++
 		case "form":
-			a.Form = d.values(e.value, "form")
+			a.Form = d.values(e.Value, "form")
 		case "file":
-			parts := d.entries(e.value, "file", "field", "path")
-			d.required(e.value, "file", parts, "field", "path")
+			parts := d.Entries(e.Value, "file", "field", "path")
+			d.Required(e.Value, "file", parts, "field", "path")
 			a.File = &RESTFile{}
 			bodies++
 			for _, p := range parts {
-				if p.key == "field" {
-					a.File.Field = d.value(p.value)
+				if p.Key == "field" {
+					a.File.Field = d.value(p.Value)
 				} else {
-					a.File.Path = d.value(p.value)
+					a.File.Path = d.value(p.Value)
 				}
 			}
 		case "user":
@@ -47,29 +47,29 @@ func (d *decoder) rest(n ast.Node) Action {
 		}
 	}
 	if bodies > 1 {
-		d.fault(d.pos(n), "rest has more than one body; give one of json, raw and file")
+		d.Fault(d.Pos(n), "rest has more than one body; give one of json, raw and file")
 	}
 	return a
 }
 
 func (d *decoder) values(n ast.Node, what string) map[string]Value {
 	out := map[string]Value{}
-	for _, e := range d.entries(n, what) {
-		out[e.key] = d.value(e.value)
+	for _, e := range d.Entries(n, what) {
+		out[e.Key] = d.value(e.Value)
 	}
 	return out
 }
 
 func (d *decoder) notary(n ast.Node) Action {
 	var a Notary
-	got := d.entries(n, "notary", "vnode", "requests")
-	d.required(n, "notary", got, "vnode", "requests")
+	got := d.Entries(n, "notary", "vnode", "requests")
+	d.Required(n, "notary", got, "vnode", "requests")
 	for _, e := range got {
-		if e.key == "vnode" {
-			a.VirtualNode = d.value(e.value)
+		if e.Key == "vnode" {
+			a.VirtualNode = d.value(e.Value)
 			continue
 		}
-		for _, item := range d.list(e.value, "requests") {
+		for _, item := range d.List(e.Value, "requests") {
 			a.Requests = append(a.Requests, d.notaryRequest(item))
 		}
 	}
@@ -78,12 +78,12 @@ func (d *decoder) notary(n ast.Node) Action {
 
 func (d *decoder) notaryRequest(n ast.Node) NotaryRequest {
 	var r NotaryRequest
-	got := d.entries(n, "a request", "txId", "inputStates", "referenceStates", "numOutputStates", "timeWindowLowerBound",
+	got := d.Entries(n, "a request", "txId", "inputStates", "referenceStates", "numOutputStates", "timeWindowLowerBound",
 		"timeWindowUpperBound", "originatorX500Name")
-	d.required(n, "a request", got, "txId")
+	d.Required(n, "a request", got, "txId")
 	for _, e := range got {
-		v := d.value(e.value)
-		switch e.key {
+		v := d.value(e.Value)
+		switch e.Key {
 		case "txId":
 			r.TxID = v
 		case "inputStates":
@@ -105,16 +105,16 @@ func (d *decoder) notaryRequest(n ast.Node) NotaryRequest {
 
 func (d *decoder) sql(n ast.Node) Action {
 	var a SQL
-	got := d.entries(n, "sql", "database", "query", "args")
-	d.required(n, "sql", got, "database", "query")
+	got := d.Entries(n, "sql", "database", "query", "args")
+	d.Required(n, "sql", got, "database", "query")
 	for _, e := range got {
-		switch e.key {
+		switch e.Key {
 		case "database":
-			a.Database = d.value(e.value)
+			a.Database = d.value(e.Value)
 		case "query":
-			a.Query = d.value(e.value)
+			a.Query = d.value(e.Value)
 		case "args":
-			for _, item := range d.list(e.value, "args") {
+			for _, item := range d.List(e.Value, "args") {
 				a.Args = append(a.Args, d.value(item))
 			}
 		}
@@ -124,63 +124,63 @@ func (d *decoder) sql(n ast.Node) Action {
 
 func (d *decoder) worker(n ast.Node) Action {
 	var a Worker
-	got := d.entries(n, "worker", "kill", "restart", "scale")
+	got := d.Entries(n, "worker", "kill", "restart", "scale")
 	if len(got) != 1 {
-		d.fault(d.pos(n), "worker needs one of kill, restart and scale")
+		d.Fault(d.Pos(n), "worker needs one of kill, restart and scale")
 		return a
 	}
-	a.Op = got[0].key
+	a.Op = got[0].Key
 	if a.Op != "scale" {
-		a.Node = d.value(got[0].value)
+		a.Node = d.value(got[0].Value)
 		return a
 	}
-	counts := d.entries(got[0].value, "scale", roles()...)
+	counts := d.Entries(got[0].Value, "scale", roles()...)
 	if len(counts) != 1 {
-		d.fault(d.pos(got[0].value), "scale takes one worker type and its number, as in {database: 2}")
+		d.Fault(d.Pos(got[0].Value), "scale takes one worker type and its number, as in {database: 2}")
 		return a
 	}
-	a.Role = counts[0].key
-	a.Replicas = d.number(counts[0].value, "the number of replicas", 1, maxReplicas)
+	a.Role = counts[0].Key
+	a.Replicas = d.Number(counts[0].Value, "the number of replicas", 1, maxReplicas)
 	return a
 }
 
 func (d *decoder) clock(n ast.Node) Action {
 	var a Clock
-	got := d.entries(n, "clock", "freeze", "set", "advance", "resume")
+	got := d.Entries(n, "clock", "freeze", "set", "advance", "resume")
 	if len(got) != 1 {
-		d.fault(d.pos(n), "clock needs one of freeze, set, advance and resume")
+		d.Fault(d.Pos(n), "clock needs one of freeze, set, advance and resume")
 		return a
 	}
-	a.Op = got[0].key
+	a.Op = got[0].Key
 	if a.Op == "resume" {
-		if !d.boolean(got[0].value, "resume") {
-			d.fault(d.pos(got[0].value), "resume must be true")
+		if !d.Bool(got[0].Value, "resume") {
+			d.Fault(d.Pos(got[0].Value), "resume must be true")
 		}
 		return a
 	}
-	a.Value = d.value(got[0].value)
+	a.Value = d.value(got[0].Value)
 	return a
 }
 
 func (d *decoder) pkg(n ast.Node) Action {
 	a := Package{Content: "sample"}
-	got := d.entries(n, "package", "cpi", "version", "content", "members", "damage", "groupId")
-	d.required(n, "package", got, "cpi")
+	got := d.Entries(n, "package", "cpi", "version", "content", "members", "damage", "groupId")
+	d.Required(n, "package", got, "cpi")
 	for _, e := range got {
-		v := func() *Value { x := d.value(e.value); return &x }
-		switch e.key {
+		v := func() *Value { x := d.value(e.Value); return &x }
+		switch e.Key {
 		case "cpi":
-			a.CPI = d.value(e.value)
+			a.CPI = d.value(e.Value)
 		case "version":
 			a.Version = v()
 		case "content":
-			a.Content = d.oneOf(e.value, "content", "notary", "sample")
+			a.Content = d.OneOf(e.Value, "content", "notary", "sample")
 		case "members":
 			a.Members = v()
 		case "groupId":
 			a.GroupID = v()
 		case "damage":
-			a.Damage = d.oneOf(e.value, "damage", "unsigned", "truncated", "altered")
+			a.Damage = d.OneOf(e.Value, "damage", "unsigned", "truncated", "altered")
 		}
 	}
 	return a
@@ -190,26 +190,26 @@ func (d *decoder) parallel(n ast.Node) Action { return Parallel{Steps: d.steps(n
 
 func (d *decoder) each(n ast.Node) Action {
 	a := Each{From: 1}
-	got := d.entries(n, "each", "var", "from", "to", "parallel", "steps")
-	d.required(n, "each", got, "var", "to", "steps")
+	got := d.Entries(n, "each", "var", "from", "to", "parallel", "steps")
+	d.Required(n, "each", got, "var", "to", "steps")
 	outside := maps.Clone(d.compiler.known) // what is saved inside is not seen after
 	defer func() { d.compiler.known = outside }()
 	for _, e := range got {
-		switch e.key {
+		switch e.Key {
 		case "var":
-			a.Var = d.text(e.value, "var")
-			d.declare(d.pos(e.value), a.Var)
+			a.Var = d.Text(e.Value, "var")
+			d.declare(d.Pos(e.Value), a.Var)
 		case "from":
-			a.From = d.number(e.value, "from", 0, maxSteps)
+			a.From = d.Number(e.Value, "from", 0, maxSteps)
 		case "to":
-			a.To = d.number(e.value, "to", 0, maxSteps)
+			a.To = d.Number(e.Value, "to", 0, maxSteps)
 		case "parallel":
-			a.Parallel = d.boolean(e.value, "parallel")
+			a.Parallel = d.Bool(e.Value, "parallel")
 		}
 	}
 	for _, e := range got {
-		if e.key == "steps" {
-			a.Steps = d.steps(e.value)
+		if e.Key == "steps" {
+			a.Steps = d.steps(e.Value)
 		}
 	}
 	return a

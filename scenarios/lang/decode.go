@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/cordage-sandbox/cordage/sandbox/document"
 )
 
 // Bounds of what one scenario may ask for.
@@ -27,36 +29,36 @@ var (
 func roles() []string { return []string{"crypto", "database", "rest"} }
 
 func (d *decoder) scenario(root ast.Node) *Scenario {
-	s := &Scenario{File: d.file, Timeout: defaultTimeout}
-	for _, e := range d.entries(root, "a scenario", "name", "description", "timeout", "replicas", "vars", "steps") {
-		switch e.key {
+	s := &Scenario{File: d.File, Timeout: defaultTimeout}
+	for _, e := range d.Entries(root, "a scenario", "name", "description", "timeout", "replicas", "vars", "steps") {
+		switch e.Key {
 		case "name":
-			if s.Name = d.text(e.value, "name"); !scenarioName.MatchString(s.Name) {
-				d.fault(d.pos(e.value), "name %q must be lower-case letters, digits and hyphens", s.Name)
+			if s.Name = d.Text(e.Value, "name"); !scenarioName.MatchString(s.Name) {
+				d.Fault(d.Pos(e.Value), "name %q must be lower-case letters, digits and hyphens", s.Name)
 			}
 		case "description":
-			s.Description = strings.TrimSpace(d.text(e.value, "description"))
+			s.Description = strings.TrimSpace(d.Text(e.Value, "description"))
 		case "timeout":
-			s.Timeout = d.duration(e.value, "timeout", maxTimeout)
+			s.Timeout = d.duration(e.Value, "timeout", maxTimeout)
 		case "replicas":
 			s.Replicas = map[string]int{}
-			for _, r := range d.entries(e.value, "replicas", roles()...) {
-				s.Replicas[r.key] = d.number(r.value, "replicas of "+r.key, 1, maxReplicas)
+			for _, r := range d.Entries(e.Value, "replicas", roles()...) {
+				s.Replicas[r.Key] = d.Number(r.Value, "replicas of "+r.Key, 1, maxReplicas)
 			}
 		case "vars":
-			for _, v := range d.entries(e.value, "vars") {
-				s.Vars = append(s.Vars, Assignment{v.pos, v.key, d.value(v.value)})
-				d.declare(v.pos, v.key)
+			for _, v := range d.Entries(e.Value, "vars") {
+				s.Vars = append(s.Vars, Assignment{v.Pos, v.Key, d.value(v.Value)})
+				d.declare(v.Pos, v.Key)
 			}
 		case "steps":
-			s.Steps = d.steps(e.value)
+			s.Steps = d.steps(e.Value)
 		}
 	}
-	if s.Name == "" && len(d.faults) == 0 {
-		d.fault(d.pos(root), "a scenario needs a name")
+	if s.Name == "" && d.OK() {
+		d.Fault(d.Pos(root), "a scenario needs a name")
 	}
-	if len(s.Steps) == 0 && len(d.faults) == 0 {
-		d.fault(d.pos(root), "a scenario needs steps")
+	if len(s.Steps) == 0 && d.OK() {
+		d.Fault(d.Pos(root), "a scenario needs steps")
 	}
 	return s
 }
@@ -65,26 +67,26 @@ func (d *decoder) scenario(root ast.Node) *Scenario {
 func (d *decoder) declare(pos Pos, name string) {
 	switch {
 	case name == "it" || name == "run":
-		d.fault(pos, "%q is a variable that scenarios are given; choose another name", name)
+		d.Fault(pos, "%q is a variable that scenarios are given; choose another name", name)
 	case !variableName.MatchString(name):
-		d.fault(pos, "%q is not a variable name: it must begin with a lower-case letter and go on with letters, digits or _", name)
+		d.Fault(pos, "%q is not a variable name: it must begin with a lower-case letter and go on with letters, digits or _", name)
 	default:
 		d.compiler.known[name] = true
 	}
 }
 
 func (d *decoder) duration(n ast.Node, what string, most time.Duration) time.Duration {
-	text := d.text(n, what)
+	text := d.Text(n, what)
 	x, err := time.ParseDuration(text)
 	if err != nil || x <= 0 || x > most {
-		d.fault(d.pos(n), "%s is %q; it must be a duration such as 30s or 2m, at most %v", what, text, most)
+		d.Fault(d.Pos(n), "%s is %q; it must be a duration such as 30s or 2m, at most %v", what, text, most)
 	}
 	return x
 }
 
 func (d *decoder) steps(n ast.Node) []Step {
 	var steps []Step
-	for _, item := range d.list(n, "steps") {
+	for _, item := range d.List(n, "steps") {
 		steps = append(steps, d.step(item))
 	}
 	return steps
@@ -99,21 +101,21 @@ func (d *decoder) actions() map[string]func(*decoder, ast.Node) Action {
 }
 
 func (d *decoder) step(n ast.Node) Step {
-	s := Step{Pos: d.pos(n)}
+	s := Step{Pos: d.Pos(n)}
 	actions := d.actions()
 	kinds := slices.Sorted(maps.Keys(actions))
 	allowed := append([]string{"name", "expect", "save", "within"}, kinds...)
-	var after []entry // what is read once the action is known, since it may use its outcome
-	for _, e := range d.entries(n, "a step", allowed...) {
-		switch decode := actions[e.key]; {
+	var after []document.Entry // what is read once the action is known, since it may use its outcome
+	for _, e := range d.Entries(n, "a step", allowed...) {
+		switch decode := actions[e.Key]; {
 		case decode != nil && s.Action != nil:
-			d.fault(e.pos, "the step does %s already; a step does one thing", s.Action.Kind())
+			d.Fault(e.Pos, "the step does %s already; a step does one thing", s.Action.Kind())
 		case decode != nil:
-			s.Action = decode(d, e.value)
-		case e.key == "name":
-			s.Name = d.text(e.value, "name")
-		case e.key == "within":
-			s.Within = d.duration(e.value, "within", maxTimeout)
+			s.Action = decode(d, e.Value)
+		case e.Key == "name":
+			s.Name = d.Text(e.Value, "name")
+		case e.Key == "within":
+			s.Within = d.duration(e.Value, "within", maxTimeout)
 		default:
 			after = append(after, e)
 		}
@@ -123,30 +125,30 @@ func (d *decoder) step(n ast.Node) Step {
 	}
 	d.compiler.known["it"] = true
 	for _, e := range after {
-		if e.key == "expect" {
-			s.Expect = d.expect(e.value)
+		if e.Key == "expect" {
+			s.Expect = d.expect(e.Value)
 		}
 	}
 	for _, e := range after {
-		if e.key == "save" {
-			for _, v := range d.entries(e.value, "save") {
-				s.Save = append(s.Save, Save{v.key, d.expr(d.pos(v.value), d.text(v.value, v.key))})
+		if e.Key == "save" {
+			for _, v := range d.Entries(e.Value, "save") {
+				s.Save = append(s.Save, Save{v.Key, d.expr(d.Pos(v.Value), d.Text(v.Value, v.Key))})
 			}
 		}
 	}
 	delete(d.compiler.known, "it")
 	for _, e := range after {
-		if e.key == "save" {
-			for _, v := range d.entries(e.value, "save") {
-				d.declare(v.pos, v.key)
+		if e.Key == "save" {
+			for _, v := range d.Entries(e.Value, "save") {
+				d.declare(v.Pos, v.Key)
 			}
 		}
 	}
 	if _, check := s.Action.(Check); check && s.Expect.Empty() {
-		d.fault(s.Pos, "the step does nothing; it needs one of %s, or expect", strings.Join(kinds, ", "))
+		d.Fault(s.Pos, "the step does nothing; it needs one of %s, or expect", strings.Join(kinds, ", "))
 	}
 	if s.Within > 0 && s.Expect.Empty() {
-		d.fault(s.Pos, "within needs something to expect")
+		d.Fault(s.Pos, "within needs something to expect")
 	}
 	if s.Name == "" {
 		s.Name = s.Action.Kind()
@@ -156,32 +158,23 @@ func (d *decoder) step(n ast.Node) Step {
 
 func (d *decoder) expect(n ast.Node) Expect {
 	var x Expect
-	for _, e := range d.entries(n, "expect") {
-		switch e.key {
+	for _, e := range d.Entries(n, "expect") {
+		switch e.Key {
 		case "that":
-			items := []ast.Node{e.value}
-			if seq, ok := e.value.(*ast.SequenceNode); ok {
+			items := []ast.Node{e.Value}
+			if seq, ok := e.Value.(*ast.SequenceNode); ok {
 				items = seq.Values
 			}
 			for _, item := range items {
-				x.That = append(x.That, d.expr(d.pos(item), d.text(item, "an expression")))
+				x.That = append(x.That, d.expr(d.Pos(item), d.Text(item, "an expression")))
 			}
 		case "has":
-			for _, h := range d.entries(e.value, "has") {
-				x.Has = append(x.Has, Assignment{h.pos, h.key, d.value(h.value)})
+			for _, h := range d.Entries(e.Value, "has") {
+				x.Has = append(x.Has, Assignment{h.Pos, h.Key, d.value(h.Value)})
 			}
 		default:
-			x.Fields = append(x.Fields, Assignment{e.pos, e.key, d.value(e.value)})
+			x.Fields = append(x.Fields, Assignment{e.Pos, e.Key, d.value(e.Value)})
 		}
 	}
 	return x
-}
-
-// required notes the members that an action needs and does not have.
-func (d *decoder) required(n ast.Node, what string, got []entry, names ...string) {
-	for _, name := range names {
-		if !slices.ContainsFunc(got, func(e entry) bool { return e.key == name }) {
-			d.fault(d.pos(n), "%s needs %s", what, name)
-		}
-	}
 }

@@ -3,35 +3,17 @@
 package lang
 
 import (
-	"fmt"
-	"strings"
 	"time"
+
+	"github.com/cordage-sandbox/cordage/sandbox/document"
 )
 
-// Pos is a place in a scenario file; lines and columns count from 1.
-type Pos struct {
-	File         string
-	Line, Column int
-}
-
-func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
-
-// Fault is one thing wrong with a scenario file.
-type Fault struct {
-	Pos  Pos
-	Text string // what is wrong, and what was expected
-}
-
-// Faults are all things wrong with a scenario file, in the order of the file. It is an error.
-type Faults []Fault
-
-func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i, fault := range f {
-		lines[i] = fault.Pos.String() + ": " + fault.Text
-	}
-	return strings.Join(lines, "\n")
-}
+// Pos is a place in a scenario file, Fault one thing wrong there, and Faults all of them, which is an error.
+type (
+	Pos    = document.Pos
+	Fault  = document.Fault
+	Faults = document.Faults
+)
 
 // Scenario is a checked scenario.
 type Scenario struct {

@@ -1,0 +1,127 @@
+package document
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// Entry is one member of a mapping.
+type Entry struct {
+	Key   string
+	Pos   Pos // of the key
+	Value ast.Node
+}
+
+// Entries gives the members of a mapping; allowed are the names it may have (none: any).
+func (r *Reader) Entries(n ast.Node, what string, allowed ...string) []Entry {
+	var values []*ast.MappingValueNode
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		values = m.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{m}
+	default:
+		r.Fault(r.Pos(n), "%s must be an object, not %s", what, Kind(n))
+		return nil
+	}
+	var out []Entry
+	for _, v := range values {
+		key := v.Key.GetToken().Value
+		if len(allowed) > 0 && !slices.Contains(allowed, key) {
+			r.Fault(r.Pos(v.Key), "%s has no member %q; it may have %s", what, key, strings.Join(allowed, ", "))
+			continue
+		}
+		out = append(out, Entry{key, r.Pos(v.Key), v.Value})
+	}
+	return out
+}
+
+// Required notes the members that an object needs and does not have.
+func (r *Reader) Required(n ast.Node, what string, got []Entry, names ...string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(got, func(e Entry) bool { return e.Key == name }) {
+			r.Fault(r.Pos(n), "%s needs %s", what, name)
+		}
+	}
+}
+
+// List gives the items of a list.
+func (r *Reader) List(n ast.Node, what string) []ast.Node {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		r.Fault(r.Pos(n), "%s must be a list, not %s", what, Kind(n))
+		return nil
+	}
+	return seq.Values
+}
+
+// Text is a plain text.
+func (r *Reader) Text(n ast.Node, what string) string {
+	switch s := n.(type) {
+	case *ast.StringNode:
+		return s.Value
+	case *ast.LiteralNode:
+		return s.Value.Value
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value
+	}
+	r.Fault(r.Pos(n), "%s must be a text, not %s", what, Kind(n))
+	return ""
+}
+
+// OneOf is a text out of a list.
+func (r *Reader) OneOf(n ast.Node, what string, allowed ...string) string {
+	s := r.Text(n, what)
+	if s != "" && !slices.Contains(allowed, s) {
+		r.Fault(r.Pos(n), "%s is %q; it must be one of %s", what, s, strings.Join(allowed, ", "))
+	}
+	return s
+}
+
+// Number is a whole number from least to most.
+func (r *Reader) Number(n ast.Node, what string, least, most int) int {
+	i, ok := n.(*ast.IntegerNode)
+	if !ok {
+		r.Fault(r.Pos(n), "%s must be a whole number, not %s", what, Kind(n))
+		return least
+	}
+	x, err := strconv.Atoi(i.GetToken().Value)
+	if err != nil || x < least || x > most {
+		r.Fault(r.Pos(n), "%s is %s; it must be from %d to %d", what, i.GetToken().Value, least, most)
+		return least
+	}
+	return x
+}
+
+// Bool is true or false.
+func (r *Reader) Bool(n ast.Node, what string) bool {
+	b, ok := n.(*ast.BoolNode)
+	if !ok {
+		r.Fault(r.Pos(n), "%s must be true or false, not %s", what, Kind(n))
+		return false
+	}
+	return b.Value
+}
+
+// Kind is what people call a kind of node.
+func Kind(n ast.Node) string {
+	switch n.(type) {
+	case *ast.NullNode:
+		return "empty"
+	case *ast.StringNode, *ast.LiteralNode:
+		return "a text"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return "a number"
+	case *ast.BoolNode:
+		return "true or false"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "an object"
+	default:
+		return strings.ToLower(n.Type().String())
+	}
+}
