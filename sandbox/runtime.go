@@ -19,6 +19,9 @@ type Runtime interface {
 	// What the node kept from an earlier start is used again.
 	Start(ctx context.Context, spec NodeSpec) (Instance, error)
 
+	// Route tells how nodes reach each other.
+	Route(ctx context.Context) (Routes, error)
+
 	// Find lists the sandbox's nodes that run now, whoever started them, an earlier and killed supervisor included.
 	Find(ctx context.Context) ([]Instance, error)
 

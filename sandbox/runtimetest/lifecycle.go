@@ -16,7 +16,7 @@ import (
 func startAndStop(t *testing.T, s Sandbox) {
 	r := s()
 	wantNames(t, r)
-	spec := workerSpec(t, "crypto-1", behaviour{Secret: "s3cret-value"})
+	spec := workerSpec(t, r, "crypto-1", behaviour{Secret: "s3cret-value"})
 	before := time.Now()
 	i := startReady(t, r, spec)
 	if i.Node() != spec.Name || i.ID() == "" || i.SpecHash() != spec.Hash() {
@@ -40,7 +40,7 @@ func startAndStop(t *testing.T, s Sandbox) {
 
 func oneNodeOfAName(t *testing.T, s Sandbox) {
 	r := s()
-	spec := workerSpec(t, "rest-1", behaviour{})
+	spec := workerSpec(t, r, "rest-1", behaviour{})
 	i := startReady(t, r, spec)
 	for name, other := range map[string]sandbox.Runtime{"the same runtime": r, "the next supervisor's": s()} {
 		if second, err := other.Start(t.Context(), spec); err == nil {
@@ -57,7 +57,7 @@ func oneNodeOfAName(t *testing.T, s Sandbox) {
 
 func kill(t *testing.T, s Sandbox) {
 	r := s()
-	spec := workerSpec(t, "crypto-1", behaviour{Stubborn: true})
+	spec := workerSpec(t, r, "crypto-1", behaviour{Stubborn: true})
 	i := startReady(t, r, spec)
 	if err := i.Kill(t.Context()); err != nil {
 		t.Fatalf("Kill: %v", err)
@@ -77,7 +77,7 @@ func kill(t *testing.T, s Sandbox) {
 
 func endsByItself(t *testing.T, s Sandbox) {
 	r := s()
-	i := start(t, r, workerSpec(t, "crypto-1", behaviour{Exit: 7}))
+	i := start(t, r, workerSpec(t, r, "crypto-1", behaviour{Exit: 7}))
 	awaitEnd(t, i)
 	if exit := i.Exit(); exit.Code != 7 || !strings.Contains(exit.Log, "crypto-1 fails") {
 		t.Errorf("exit is %+v, want code 7 and the last log lines", exit)
@@ -88,9 +88,9 @@ func endsByItself(t *testing.T, s Sandbox) {
 // adopt is what happens after the supervisor was killed: another one finds the nodes and owns them.
 func adopt(t *testing.T, s Sandbox) {
 	first, second := s(), s()
-	spec := workerSpec(t, "database-1", behaviour{})
+	spec := workerSpec(t, first, "database-1", behaviour{})
 	started := startReady(t, first, spec)
-	other := startReady(t, first, workerSpec(t, "database-2", behaviour{}))
+	other := startReady(t, first, workerSpec(t, first, "database-2", behaviour{}))
 
 	found, err := second.Find(t.Context())
 	if err != nil {
@@ -126,7 +126,7 @@ func adopt(t *testing.T, s Sandbox) {
 
 func stopOfAStubbornNode(t *testing.T, s Sandbox) {
 	r := s()
-	spec := workerSpec(t, "crypto-1", behaviour{Stubborn: true})
+	spec := workerSpec(t, r, "crypto-1", behaviour{Stubborn: true})
 	i := startReady(t, r, spec)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -141,7 +141,7 @@ func stopOfAStubbornNode(t *testing.T, s Sandbox) {
 
 func pauseAndUnpause(t *testing.T, s Sandbox) {
 	r := s()
-	spec := workerSpec(t, "crypto-1", behaviour{})
+	spec := workerSpec(t, r, "crypto-1", behaviour{})
 	i := startReady(t, r, spec)
 	if err := i.Pause(t.Context()); err != nil {
 		t.Fatalf("Pause: %v", err)
@@ -167,7 +167,8 @@ func pauseAndUnpause(t *testing.T, s Sandbox) {
 }
 
 func stopOfAPausedNode(t *testing.T, s Sandbox) {
-	i := startReady(t, s(), workerSpec(t, "crypto-1", behaviour{}))
+	r := s()
+	i := startReady(t, r, workerSpec(t, r, "crypto-1", behaviour{}))
 	if err := i.Pause(t.Context()); err != nil {
 		t.Fatalf("Pause: %v", err)
 	}
@@ -188,7 +189,7 @@ func filesAreReplaced(t *testing.T, s Sandbox) {
 	if !ok {
 		t.Skip("this runtime starts nodes again instead")
 	}
-	spec := workerSpec(t, "lb-1", behaviour{Says: "before"})
+	spec := workerSpec(t, r, "lb-1", behaviour{Says: "before"})
 	i := startReady(t, r, spec)
 	hash := spec.Hash()
 	spec.Files["boot.json"] = asJSON(t, behaviour{Says: "after"})
@@ -214,7 +215,8 @@ func filesAreReplaced(t *testing.T, s Sandbox) {
 }
 
 func usage(t *testing.T, s Sandbox) {
-	i := startReady(t, s(), workerSpec(t, "crypto-1", behaviour{}))
+	r := s()
+	i := startReady(t, r, workerSpec(t, r, "crypto-1", behaviour{}))
 	u, err := i.Usage(t.Context())
 	if err != nil {
 		t.Fatalf("Usage: %v", err)
@@ -227,7 +229,7 @@ func usage(t *testing.T, s Sandbox) {
 
 func purge(t *testing.T, s Sandbox) {
 	r := s()
-	spec := workerSpec(t, "crypto-1", behaviour{})
+	spec := workerSpec(t, r, "crypto-1", behaviour{})
 	i := startReady(t, r, spec)
 	if err := r.Purge(t.Context()); err == nil {
 		t.Error("Purge succeeded while a node runs")
@@ -249,7 +251,7 @@ func purge(t *testing.T, s Sandbox) {
 
 func badSpec(t *testing.T, s Sandbox) {
 	r := s()
-	good := workerSpec(t, "crypto-1", behaviour{})
+	good := workerSpec(t, r, "crypto-1", behaviour{})
 	cases := map[string]func(*sandbox.NodeSpec){
 		"name that is a path": func(n *sandbox.NodeSpec) { n.Name = "../crypto-1" },
 		"empty name":          func(n *sandbox.NodeSpec) { n.Name = "" },
@@ -276,7 +278,7 @@ func startAndStopStress(t *testing.T, s Sandbox) {
 	const nodes, rounds = 4, 3
 	var wait sync.WaitGroup
 	for n := range nodes {
-		spec := workerSpec(t, fmt.Sprintf("flow-%d", n+1), behaviour{})
+		spec := workerSpec(t, r, fmt.Sprintf("flow-%d", n+1), behaviour{})
 		wait.Go(func() {
 			for range rounds {
 				i, err := r.Start(t.Context(), spec)
@@ -300,10 +302,10 @@ func startAndStopStress(t *testing.T, s Sandbox) {
 
 func sandboxesDoNotSeeEachOther(t *testing.T, one, other Sandbox) {
 	a, b := one(), other()
-	spec := workerSpec(t, "crypto-1", behaviour{})
+	spec := workerSpec(t, a, "crypto-1", behaviour{})
 	i := startReady(t, a, spec)
 	wantNames(t, b)
-	same := workerSpec(t, "crypto-1", behaviour{Says: "the other"})
+	same := workerSpec(t, b, "crypto-1", behaviour{Says: "the other"})
 	j := startReady(t, b, same)
 	if err := i.Kill(t.Context()); err != nil {
 		t.Fatal(err)

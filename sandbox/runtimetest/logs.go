@@ -12,7 +12,7 @@ import (
 func logs(t *testing.T, s Sandbox) {
 	r := s()
 	for _, word := range []string{"one", "two"} { // the second run adds to the log of the first
-		i := start(t, r, workerSpec(t, "crypto-1", behaviour{Says: word, Exit: 1}))
+		i := start(t, r, workerSpec(t, r, "crypto-1", behaviour{Says: word, Exit: 1}))
 		awaitEnd(t, i)
 	}
 	cases := map[string]struct {
@@ -43,7 +43,7 @@ func logsOfUnknownNode(t *testing.T, s Sandbox) {
 
 func followAcrossARestart(t *testing.T, s Sandbox) {
 	r := s()
-	spec := workerSpec(t, "crypto-1", behaviour{Says: "one"})
+	spec := workerSpec(t, r, "crypto-1", behaviour{Says: "one"})
 	i := startReady(t, r, spec)
 	log, err := r.Logs(t.Context(), "crypto-1", 1, true)
 	if err != nil {
@@ -58,7 +58,7 @@ func followAcrossARestart(t *testing.T, s Sandbox) {
 		}
 	}()
 	stop(t, i)
-	awaitEnd(t, start(t, r, workerSpec(t, "crypto-1", behaviour{Says: "two", Exit: 1})))
+	awaitEnd(t, start(t, r, workerSpec(t, r, "crypto-1", behaviour{Says: "two", Exit: 1})))
 	want := []string{"one begins", "one got terminated", "one ends", "two begins", "two fails"}
 	for _, w := range want {
 		select {

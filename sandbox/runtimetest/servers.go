@@ -3,8 +3,11 @@ package runtimetest
 import (
 	"context"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
@@ -100,7 +103,7 @@ func postgresKeepsData(t *testing.T, s Sandbox) {
 	stop(t, i)
 }
 
-// postgresIsClosed: passwords only, on 127.0.0.1 only, durable.
+// postgresIsClosed: passwords only, from this machine only, durable.
 func postgresIsClosed(t *testing.T, s Sandbox) {
 	r := s()
 	spec := postgresSpec(t, "right")
@@ -114,10 +117,33 @@ func postgresIsClosed(t *testing.T, s Sandbox) {
 		}
 	}
 	for setting, want := range map[string]string{
-		"fsync": "on", "listen_addresses": "127.0.0.1", "password_encryption": "scram-sha-256", "work_mem": "5MB",
+		"fsync": "on", "password_encryption": "scram-sha-256", "work_mem": "5MB",
 	} {
 		if got := query(t, spec, "SELECT current_setting('"+setting+"')"); got != want {
 			t.Errorf("%s is %q, want %q", setting, got, want)
+		}
+	}
+	wantLoopbackOnly(t, spec)
+}
+
+// wantLoopbackOnly checks that no port of a node can be reached at an address by which other machines know this one.
+func wantLoopbackOnly(t *testing.T, spec sandbox.NodeSpec) {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		ip, ok := a.(*net.IPNet)
+		if !ok || ip.IP.IsLoopback() || ip.IP.To4() == nil {
+			continue
+		}
+		for purpose, number := range spec.Ports {
+			c, err := net.DialTimeout("tcp", net.JoinHostPort(ip.IP.String(), strconv.Itoa(number)), time.Second)
+			if err == nil {
+				c.Close()
+				t.Errorf("port %s of %s is open to other machines, at %s", purpose, spec.Name, ip.IP)
+			}
 		}
 	}
 }

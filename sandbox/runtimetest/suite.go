@@ -75,10 +75,14 @@ type behaviour struct {
 	Exit     int    `json:"exit"`             // not 0: ends with it at once
 }
 
-func workerSpec(t *testing.T, name string, b behaviour) sandbox.NodeSpec {
+func workerSpec(t *testing.T, r sandbox.Runtime, name string, b behaviour) sandbox.NodeSpec {
 	t.Helper()
 	monitor := freePort(t)
-	b.Monitor = port.Address(monitor)
+	routes, err := r.Route(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Monitor = routes.Bind(monitor)
 	if b.Says == "" {
 		b.Says = name
 	}

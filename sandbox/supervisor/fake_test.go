@@ -16,6 +16,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/probe"
+	"github.com/cordage-sandbox/cordage/sandbox/process"
 	"github.com/cordage-sandbox/cordage/workers/clock"
 	"github.com/cordage-sandbox/cordage/workers/role"
 )
@@ -81,6 +82,8 @@ func (r *fakeRuntime) Start(_ context.Context, spec sandbox.NodeSpec) (sandbox.I
 	}
 	return i, nil
 }
+
+func (r *fakeRuntime) Route(context.Context) (sandbox.Routes, error) { return process.Routes{}, nil }
 
 func (r *fakeRuntime) Find(context.Context) ([]sandbox.Instance, error) { return r.left, nil }
 

@@ -1,4 +1,5 @@
-package process
+// Package scram makes and checks what PostgreSQL stores for a password. Both runtimes use it; workers must not import it.
+package scram
 
 import (
 	"crypto/hmac"
@@ -12,22 +13,23 @@ import (
 	"strings"
 )
 
-// scramIterations is PostgreSQL's own default.
-const scramIterations = 4096
+// Iterations is PostgreSQL's own default.
+const Iterations = 4096
 
-// scramVerifier makes what PostgreSQL stores for a password: from it the password cannot be had, so it may be given to
+// New makes what PostgreSQL stores for a password: from it the password cannot be had, so it may be given to
 // the server in SQL. password must be ASCII (ours are generated).
 //
 // Source: PostgreSQL 14, pg_authid.rolpassword; RFC 5802 and 7677.
-func scramVerifier(password string) (string, error) {
+func New(password string) (string, error) {
 	salt := make([]byte, 16)
 	if _, err := rand.Read(salt); err != nil {
 		return "", err
 	}
-	return scramWith(password, salt, scramIterations)
+	return With(password, salt, Iterations)
 }
 
-func scramWith(password string, salt []byte, iterations int) (string, error) {
+// With is New with a salt and a number of iterations.
+func With(password string, salt []byte, iterations int) (string, error) {
 	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
 		return "", fmt.Errorf("derive a password verifier: %w", err)
@@ -42,8 +44,8 @@ func scramWith(password string, salt []byte, iterations int) (string, error) {
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, b64(salt), b64(stored[:]), b64(mac("Server Key"))), nil
 }
 
-// scramMatches tells whether verifier was made from password.
-func scramMatches(verifier, password string) bool {
+// Matches tells whether verifier was made from password.
+func Matches(verifier, password string) bool {
 	rest, ok := strings.CutPrefix(verifier, "SCRAM-SHA-256$")
 	if !ok {
 		return false
@@ -58,6 +60,6 @@ func scramMatches(verifier, password string) bool {
 	if err != nil {
 		return false
 	}
-	again, err := scramWith(password, salt, iterations)
+	again, err := With(password, salt, iterations)
 	return err == nil && subtle.ConstantTimeCompare([]byte(again), []byte(verifier)) == 1
 }

@@ -1,4 +1,4 @@
-package process
+package scram
 
 import (
 	"encoding/base64"
@@ -14,32 +14,32 @@ func TestSCRAMVector(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
-	if got, err := scramWith("pencil", salt, 4096); err != nil || got != want {
+	if got, err := With("pencil", salt, 4096); err != nil || got != want {
 		t.Errorf("verifier is %s, %v; want %s", got, err, want)
 	}
-	if !scramMatches(want, "pencil") || scramMatches(want, "pen") {
+	if !Matches(want, "pencil") || Matches(want, "pen") {
 		t.Error("the verifier does not tell its password from others")
 	}
 }
 
 func TestSCRAM(t *testing.T) {
 	t.Parallel()
-	one, err := scramVerifier("secret")
+	one, err := New("secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := scramVerifier("secret")
+	other, err := New("secret")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if one == other || strings.Contains(one, "secret") {
 		t.Errorf("verifiers %s and %s: want two salts and no password", one, other)
 	}
-	if !scramMatches(one, "secret") || scramMatches(one, "Secret") {
+	if !Matches(one, "secret") || Matches(one, "Secret") {
 		t.Error("the verifier does not tell its password from others")
 	}
 	for _, bad := range []string{"", "md5abc", "SCRAM-SHA-256$", "SCRAM-SHA-256$x:y$z", "SCRAM-SHA-256$0:AAAA$x:y", "SCRAM-SHA-256$999999999:AAAA$x:y"} {
-		if scramMatches(bad, "secret") {
+		if Matches(bad, "secret") {
 			t.Errorf("%q matches", bad)
 		}
 	}

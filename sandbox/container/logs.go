@@ -1,0 +1,333 @@
+package container
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// part is the log of one container of a node: at the engine, or, where a later container has taken its place, in a file.
+type part struct {
+	id    string // of the container
+	begun int64  // when it was made, in seconds since 1970
+	path  string // of the file; "" for one at the engine
+}
+
+// keptLogs is how many files of logs are kept of a node.
+const keptLogs = 3
+
+func (r *Runtime) logs() string { return filepath.Join(r.o.Dir, "logs") }
+
+// parts lists the logs of a node, oldest first.
+func (r *Runtime) parts(ctx context.Context, node string) ([]part, error) {
+	all := r.kept(node)
+	list, err := r.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: r.ours().Add("label", labelNode+"="+node)})
+	if err != nil {
+		return nil, explain("look for the containers of "+node, err)
+	}
+	for _, c := range list.Items {
+		if c.State == container.StateCreated {
+			continue // it has not run
+		}
+		all = slices.DeleteFunc(all, func(p part) bool { return strings.HasPrefix(c.ID, p.id) })
+		all = append(all, part{id: c.ID, begun: c.Created})
+	}
+	slices.SortStableFunc(all, func(a, b part) int { return int(a.begun - b.begun) })
+	return all, nil
+}
+
+// kept lists the logs of a node that are in files, oldest first.
+func (r *Runtime) kept(node string) (all []part) {
+	paths, _ := filepath.Glob(filepath.Join(r.logs(), node+".*-*.log")) // the pattern is well-formed: node is a checked name
+	for _, path := range paths {
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), node+"."), ".log")
+		begun, id, _ := strings.Cut(name, "-")
+		if n, err := strconv.ParseInt(begun, 10, 64); err == nil {
+			all = append(all, part{id: id, begun: n, path: path})
+		}
+	}
+	slices.SortFunc(all, func(a, b part) int { return int(a.begun - b.begun) })
+	return all
+}
+
+// putAside removes the containers of a node that have ended, keeping their logs.
+func (r *Runtime) putAside(ctx context.Context, node string) error {
+	list, err := r.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: r.ours().Add("label", labelNode+"="+node)})
+	if err != nil {
+		return explain("look for earlier containers of "+node, err)
+	}
+	for _, c := range list.Items {
+		if isRunning(c) {
+			continue
+		}
+		if c.State != container.StateCreated {
+			if err := r.keep(ctx, node, c); err != nil {
+				return fmt.Errorf("keep the log of an earlier container of %s: %w", node, err)
+			}
+		}
+		if err := removeContainer(ctx, r.engine, c.ID); err != nil {
+			return err
+		}
+	}
+	old := r.kept(node)
+	for _, p := range old[:max(0, len(old)-keptLogs)] {
+		if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove an old log of %s: %w", node, err)
+		}
+	}
+	return nil
+}
+
+// keep copies the log of a container to a file, in one step.
+func (r *Runtime) keep(ctx context.Context, node string, c container.Summary) error {
+	if err := os.MkdirAll(r.logs(), 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(r.logs(), fmt.Sprintf("%s.%d-%s.log", node, c.Created, c.ID[:idLength]))
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = r.copyLog(ctx, f, c.ID, client.ContainerLogsOptions{})
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path+".new"))
+	}
+	return os.Rename(path+".new", path)
+}
+
+// copyLog copies both streams of a container's log, in the order in which they were written.
+func (r *Runtime) copyLog(ctx context.Context, to io.Writer, id string, o client.ContainerLogsOptions) error {
+	o.ShowStdout, o.ShowStderr = true, true
+	log, err := r.engine.ContainerLogs(ctx, id, o)
+	if err != nil {
+		return explain("read the log of container "+id[:idLength], err)
+	}
+	defer log.Close()
+	_, err = stdcopy.StdCopy(to, to, log)
+	return err
+}
+
+func (r *Runtime) removeLogs() error {
+	paths, err := filepath.Glob(filepath.Join(r.logs(), "*.*-*.log"))
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// exitLines is how many log lines are given with the end of a node.
+const exitLines = 20
+
+// lastWords are the last lines of the container's log.
+func (i *instance) lastWords(ctx context.Context) string {
+	var text bytes.Buffer
+	if err := i.r.copyLog(ctx, &text, i.id, client.ContainerLogsOptions{Tail: strconv.Itoa(exitLines)}); err != nil {
+		return ""
+	}
+	return strings.TrimRight(text.String(), "\n")
+}
+
+// Logs gives the log of a node: its last tail lines (all there are when tail is negative) and, with follow, what the node
+// logs from then on until ctx ends or the reader is closed, also across its restarts.
+//
+// Errors: fs.ErrNotExist if the node has never run.
+func (r *Runtime) Logs(ctx context.Context, node string, tail int, follow bool) (io.ReadCloser, error) {
+	if err := checkName(node); err != nil {
+		return nil, err
+	}
+	all, err := r.parts(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("read the log of %s: %w", node, fs.ErrNotExist)
+	}
+	before, begin, err := r.ending(ctx, all, tail)
+	if err != nil {
+		return nil, fmt.Errorf("read the log of %s: %w", node, err)
+	}
+	if !follow {
+		return io.NopCloser(bytes.NewReader(before)), nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	from, to := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { to.CloseWithError(io.EOF) })
+	go func() {
+		defer stop()
+		_, err := to.Write(before)
+		if err == nil {
+			err = r.follow(ctx, node, all[len(all)-1], begin, to)
+		}
+		if ctx.Err() != nil {
+			err = io.EOF
+		}
+		to.CloseWithError(err)
+	}()
+	return &followed{from, cancel}, nil
+}
+
+// followed is a log that is followed.
+type followed struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+}
+
+func (f *followed) Close() error {
+	f.cancel()
+	return f.PipeReader.Close()
+}
+
+// ending reads the last lines of all parts together; all when tail is negative. begin is where a reader that follows goes
+// on in the last part, in lines.
+func (r *Runtime) ending(ctx context.Context, all []part, tail int) (text []byte, begin int, err error) {
+	var pieces [][]byte
+	left := tail
+	for n := len(all) - 1; n >= 0 && (tail < 0 || left > 0 || n == len(all)-1); n-- {
+		var whole bytes.Buffer
+		if err := r.readPart(ctx, &whole, all[n]); err != nil {
+			return nil, 0, err
+		}
+		if n == len(all)-1 {
+			begin = bytes.Count(whole.Bytes(), []byte("\n"))
+		}
+		piece := whole.Bytes()
+		if tail >= 0 {
+			piece = lastLines(piece, left)
+			left -= bytes.Count(piece, []byte("\n"))
+		}
+		pieces = append(pieces, piece)
+	}
+	slices.Reverse(pieces)
+	return bytes.Join(pieces, nil), begin, nil
+}
+
+func (r *Runtime) readPart(ctx context.Context, to io.Writer, p part) error {
+	if p.path == "" {
+		err := r.copyLog(ctx, to, p.id, client.ContainerLogsOptions{})
+		if cerrdefs.IsNotFound(err) {
+			return nil // it is being put aside
+		}
+		return err
+	}
+	f, err := os.Open(p.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(to, f)
+	return err
+}
+
+// lastLines cuts the last n lines off a text that ends with a newline.
+func lastLines(text []byte, n int) []byte {
+	if n <= 0 {
+		return nil
+	}
+	at := len(text)
+	for ; n > 0 && at > 0; n-- {
+		at = bytes.LastIndexByte(text[:at-1], '\n') + 1
+		if at == 0 {
+			break
+		}
+	}
+	return text[at:]
+}
+
+// followInterval is how often a later container is looked for when one has ended.
+const followInterval = 100 * time.Millisecond
+
+// follow copies what a node logs after the first skip lines of a part, and then what its later containers log.
+func (r *Runtime) follow(ctx context.Context, node string, last part, skip int, to io.Writer) error {
+	for ctx.Err() == nil {
+		lines := &skipper{to: to, skip: skip}
+		err := r.copyLog(ctx, lines, last.id, client.ContainerLogsOptions{Follow: true})
+		if lines.err != nil || ctx.Err() != nil {
+			return lines.err // nobody reads any more
+		}
+		if err != nil && !cerrdefs.IsNotFound(err) && !gone(err) {
+			return err
+		}
+		skip = lines.seen
+		next, err := r.later(ctx, node, last)
+		if err != nil {
+			return err
+		}
+		if next.id != last.id {
+			last, skip = next, 0
+		}
+	}
+	return nil
+}
+
+// later waits for a container that was made after the given one, or for that one to be running still.
+func (r *Runtime) later(ctx context.Context, node string, last part) (part, error) {
+	tick := time.NewTicker(followInterval)
+	defer tick.Stop()
+	for {
+		all, err := r.parts(ctx, node)
+		if err != nil && !gone(err) {
+			return part{}, err
+		}
+		for n := range all {
+			if strings.HasPrefix(last.id, all[n].id) && n+1 < len(all) && all[n+1].path == "" {
+				return all[n+1], nil
+			}
+		}
+		if i, err := r.find(ctx, node); err == nil && i != nil && i.id == last.id {
+			return last, nil // the engine broke off
+		}
+		select {
+		case <-ctx.Done():
+			return last, nil
+		case <-tick.C:
+		}
+	}
+}
+
+// skipper passes on what comes after the first lines.
+type skipper struct {
+	to   io.Writer
+	skip int
+	seen int   // lines that have come
+	err  error // of the writer
+}
+
+func (s *skipper) Write(b []byte) (int, error) {
+	whole := len(b)
+	for len(b) > 0 && s.skip > 0 {
+		n := bytes.IndexByte(b, '\n')
+		if n < 0 {
+			return whole, nil
+		}
+		b = b[n+1:]
+		s.skip--
+		s.seen++
+	}
+	s.seen += bytes.Count(b, []byte("\n"))
+	if len(b) > 0 {
+		if _, s.err = s.to.Write(b); s.err != nil {
+			return 0, s.err
+		}
+	}
+	return whole, nil
+}
