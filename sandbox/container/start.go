@@ -34,6 +34,14 @@ type plan struct {
 	health  *container.HealthConfig
 }
 
+// exposed are the ports that the container listens on.
+func (p plan) exposed() (all []string) {
+	for inside := range p.ports {
+		all = append(all, tcp(inside).String())
+	}
+	return all
+}
+
 // filesDir is the memory disk in every container that has what was handed over.
 const filesDir = "/run/cordage"
 
@@ -108,7 +116,7 @@ func (r *Runtime) run(ctx context.Context, spec sandbox.NodeSpec, ref string, p 
 		return err
 	}
 	made, err := r.engine.provider.CreateContainer(ctx, testcontainers.ContainerRequest{
-		Image: ref, Name: r.name(spec.Name), Entrypoint: p.entry, Cmd: p.command, Env: p.env,
+		Image: ref, Name: r.name(spec.Name), Entrypoint: p.entry, Cmd: p.command, Env: p.env, ExposedPorts: p.exposed(),
 		Networks: []string{r.name("")}, NetworkAliases: map[string][]string{r.name(""): {spec.Name}},
 		ConfigModifier:     func(c *container.Config) { r.configure(c, spec, p) },
 		HostConfigModifier: func(h *container.HostConfig) { r.harden(h, spec, p) },
@@ -170,10 +178,6 @@ func (r *Runtime) configure(c *container.Config, spec sandbox.NodeSpec, p plan) 
 	c.StopSignal = "SIG" + stopSignalOf(spec.Kind)
 	// Only our labels: by those of the library, a program that uses it too may remove what it takes for its own.
 	c.Labels = r.labels(map[string]string{labelNode: spec.Name, labelKind: string(spec.Kind), labelSpec: spec.Hash()})
-	c.ExposedPorts = network.PortSet{}
-	for inside := range p.ports {
-		c.ExposedPorts[tcp(inside)] = struct{}{}
-	}
 	if p.health != nil {
 		c.Healthcheck = p.health
 	}
