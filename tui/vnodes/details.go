@@ -30,6 +30,9 @@ func (v *View) details(f screen.Frame, w int) string {
 	for _, l := range p.lines[top:] {
 		lines = append(lines, " "+l)
 	}
+	if below := len(p.lines) - top - f.Height; below > 0 {
+		lines[f.Height-1] = " " + f.Theme.Dim.Render(f.Theme.Signs.Down+" "+screen.Plural(below+1, "line")+" below")
+	}
 	return screen.Fill(lines, w, f.Height)
 }
 

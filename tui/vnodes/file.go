@@ -18,7 +18,8 @@ type fileForm struct {
 	title  string
 	kinds  []string // extensions of the files that are listed
 	path   screen.Field
-	found  []string // paths, directories with a slash at the end
+	found  []string // paths that begin with what was typed, directories with a slash at the end
+	typed  string   // when they were looked for
 	err    error    // of the listing
 	table  screen.Table
 	take   func(v *View, path string) tea.Cmd
@@ -110,7 +111,7 @@ func (f *fileForm) update(v *View, msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case filesMsg:
 		if msg.typed == f.path.Value() {
-			f.found, f.err, f.table = msg.found, msg.err, screen.Table{}
+			f.found, f.typed, f.err, f.table = msg.found, msg.typed, msg.err, screen.Table{}
 		}
 		return nil
 	case tea.KeyPressMsg:
@@ -139,7 +140,7 @@ func (f *fileForm) update(v *View, msg tea.Msg) tea.Cmd {
 // choose takes what is typed if it is a file's whole path, or else what is under the cursor; a directory is gone into.
 func (f *fileForm) choose(v *View, submit bool) tea.Cmd {
 	path := f.path.Value()
-	if f.table.Cursor < len(f.found) {
+	if f.typed == path && f.table.Cursor < len(f.found) {
 		path = f.found[f.table.Cursor]
 	}
 	if submit && path != "" && !strings.HasSuffix(path, "/") {
@@ -222,7 +223,7 @@ func (u *upload) lines(fr screen.Frame, w int) []string {
 	}
 	lines := []string{
 		t.Strong.Render(screen.Cut(screen.Line(u.name), w)), "",
-		screen.Bar(t, share, min(w-28, 50), style) + t.Dim.Render("  "+screen.Bytes(u.sent)+" of "+screen.Bytes(u.size)), "",
+		screen.Bar(t, share, min(w-28, 50), style) + t.Dim.Render("  "+screen.Bytes(u.sent)+" of "+screen.Bytes(max(u.size, u.sent))), "",
 	}
 	switch {
 	case u.err != nil:

@@ -3,6 +3,7 @@ package vnodes
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,17 +31,16 @@ type (
 		databases []sandbox.DatabaseInfo
 		err       error
 	}
-	keysMsg struct {
-		hash string
-		keyring
-	}
-	requestedMsg struct { // a virtual node is asked for
+	keysMsg      map[string]keyring // by short hash
+	requestedMsg struct {           // a virtual node is asked for
+		at   time.Time
 		name string
 		cpi  client.CPI
 		id   string
 		err  error
 	}
 	statusMsg struct { // how far a virtual node is
+		at     time.Time
 		id     string
 		status client.VNodeStatus
 		err    error
@@ -55,7 +55,8 @@ func (v *View) came(msg tea.Msg) tea.Cmd {
 	case loadedMsg:
 		return v.take(msg)
 	case keysMsg:
-		v.wrapping[msg.hash] = msg.keyring
+		v.asking = false
+		maps.Copy(v.wrapping, msg)
 	case requestedMsg:
 		return v.requested(msg)
 	case statusMsg:
@@ -130,21 +131,31 @@ func (v *View) listed(hash string) bool {
 	return slices.ContainsFunc(v.nodes, func(n client.VNode) bool { return n.HoldingIdentity.ShortHash == hash })
 }
 
-// detail reads what the details show beyond the lists: the keys of the selected virtual node.
+// detail reads what is shown beyond the lists: the keys of the virtual nodes that are seen, and of the selected one again,
+// since it may have got some.
 func (v *View) detail() tea.Cmd {
-	r, ok := v.selected()
-	if !ok || r.node == nil {
+	rows := v.rows()
+	first := max(0, v.nodeTable.Cursor-v.nodePage())
+	var wanted []string
+	for i := first; i < min(len(rows), v.nodeTable.Cursor+v.nodePage()); i++ {
+		known, ok := v.wrapping[rows[i].hash()]
+		if rows[i].node != nil && (!ok || known.err != nil || i == v.nodeTable.Cursor) {
+			wanted = append(wanted, rows[i].hash())
+		}
+	}
+	if len(wanted) == 0 || v.asking {
 		return nil
 	}
-	hash := r.hash()
-	if known, ok := v.wrapping[hash]; ok && known.err == nil {
-		return nil
-	}
+	v.asking = true
 	source := v.source
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 		defer cancel()
-		return keysMsg{hash, readKeys(ctx, source, hash)}
+		m := keysMsg{}
+		for _, hash := range wanted {
+			m[hash] = readKeys(ctx, source, hash)
+		}
+		return m
 	}
 }
 
@@ -173,10 +184,10 @@ func (v *View) request(name string, cpi client.CPI) tea.Cmd {
 		defer cancel()
 		rest, err := dial(ctx)
 		if err != nil {
-			return requestedMsg{name: name, cpi: cpi, err: err}
+			return requestedMsg{time.Now(), name, cpi, "", err}
 		}
 		id, err := rest.CreateVNode(ctx, name, cpi.Checksum)
-		return requestedMsg{name, cpi, id, err}
+		return requestedMsg{time.Now(), name, cpi, id, err}
 	}
 }
 
@@ -191,7 +202,7 @@ func (v *View) requested(m requestedMsg) tea.Cmd {
 		v.dialog = nil
 	}
 	v.dismiss(m.id)
-	v.creations = append([]creation{{id: m.id, name: m.name, cpi: m.cpi, since: time.Now(), status: "ACCEPTED"}}, v.creations...)
+	v.creations = append([]creation{{id: m.id, name: m.name, cpi: m.cpi, since: m.at, status: "ACCEPTED"}}, v.creations...)
 	v.onCPIs, v.nodeTable.Cursor = false, 0
 	return v.askStatus(m.id, 0)
 }
@@ -205,10 +216,10 @@ func (v *View) askStatus(id string, after time.Duration) tea.Cmd {
 		<-time.After(after)
 		rest, err := dial(ctx)
 		if err != nil {
-			return statusMsg{id: id, err: err}
+			return statusMsg{at: time.Now(), id: id, err: err}
 		}
 		status, err := rest.VNodeStatus(ctx, id)
-		return statusMsg{id, status, err}
+		return statusMsg{time.Now(), id, status, err}
 	}
 }
 
@@ -233,7 +244,7 @@ func (v *View) progress(m statusMsg) tea.Cmd {
 		return tea.Batch(tell, v.load(), v.askStatus(m.id, again))
 	case c.over():
 		return screen.Fail("create virtual node "+c.name, errors.New(strings.ToLower(c.status)+": "+c.reason))
-	case time.Since(c.since) > createLimit:
+	case m.at.Sub(c.since) > createLimit:
 		c.status, c.reason = "FAILED", "its status did not become final within "+createLimit.String()
 		if m.err != nil {
 			c.reason += ": " + m.err.Error()

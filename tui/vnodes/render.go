@@ -115,19 +115,18 @@ func (v *View) empty(f screen.Frame) []string {
 func (v *View) nodeList(f screen.Frame, rows []row, w int) string {
 	t := f.Theme
 	columns := []screen.Column{{Title: "X.500 NAME", Stretch: true}, {Title: "SHORT HASH"}, {Title: "CPI", Stretch: true, Most: 30}, {Title: "STATE"}}
-	if w >= wideFrom/2+30 {
-		columns = append(columns, screen.Column{Title: "DATABASES", Right: true})
+	databases := "DBS"
+	if w > 84 {
+		databases = "DATABASES"
 	}
+	columns = append(columns, screen.Column{Title: databases, Right: true}, screen.Column{Title: "KEYS", Right: true})
 	return v.nodeTable.Render(f, columns, len(rows), func(i int) screen.Row {
 		r := rows[i]
 		state, style := v.rowState(f, r)
-		out := screen.Row{
+		return screen.Row{
 			{Text: screen.Line(r.name()), Style: t.Text}, {Text: r.hash(), Style: t.Data}, {Text: screen.Line(r.cpi()), Style: t.Dim}, {Text: state, Style: style},
+			{Text: v.sizes(r.hash(), w > 84), Style: t.Dim}, {Text: v.keyCount(r.hash()), Style: t.Dim},
 		}
-		if len(columns) > len(out) {
-			out = append(out, screen.Cell{Text: v.sizes(r.hash()), Style: t.Dim})
-		}
-		return out
 	}, w, v.nodePage()+1, !v.onCPIs && v.dialog == nil)
 }
 
@@ -155,8 +154,8 @@ func active(n client.VNode) bool {
 	return true
 }
 
-// sizes is how much a virtual node's databases take together.
-func (v *View) sizes(hash string) string {
+// sizes is how many databases a virtual node has and, where there is room, how much they take together.
+func (v *View) sizes(hash string, room bool) string {
 	var bytes int64
 	n := 0
 	for _, d := range v.databases {
@@ -165,10 +164,22 @@ func (v *View) sizes(hash string) string {
 			n++
 		}
 	}
-	if n == 0 {
+	switch {
+	case n == 0:
 		return ""
+	case !room:
+		return fmt.Sprint(n)
 	}
 	return fmt.Sprintf("%d, %s", n, screen.Bytes(bytes))
+}
+
+// keyCount is how many keys a virtual node has, once they have been read.
+func (v *View) keyCount(hash string) string {
+	k, ok := v.wrapping[hash]
+	if !ok || k.err != nil {
+		return ""
+	}
+	return fmt.Sprint(len(k.wrapping) + k.signing)
 }
 
 func (v *View) cpiList(f screen.Frame, cpis []client.CPI, w int) string {

@@ -22,11 +22,11 @@ type upload struct {
 	name    string // of the file
 	size    int64
 	sent    int64
-	counted *counted // by the command that sends; size and sent are what is shown of it
-	began   time.Time
-	id      string // of the upload, when all is sent
-	status  string // what the cluster does with it
-	done    string // checksum, when it is stored
+	counted *counted  // by the command that sends; size and sent are what is shown of it
+	asked   time.Time // since when the cluster is asked what it does with it
+	id      string    // of the upload, when all is sent
+	status  string    // what the cluster does with it
+	done    string    // checksum, when it is stored
 	err     error
 	remove  string // directory to remove when it is over
 }
@@ -48,11 +48,13 @@ const (
 type (
 	uploadTickMsg struct{ u *upload }
 	uploadedMsg   struct { // all is sent
+		at  time.Time
 		u   *upload
 		id  string
 		err error
 	}
 	storedMsg struct { // how far the cluster is
+		at     time.Time
 		u      *upload
 		status client.CPIStatus
 		err    error
@@ -69,7 +71,7 @@ type (
 
 // send begins to upload a file; remove is a directory that goes when it is over.
 func (v *View) send(path, remove string) tea.Cmd {
-	u := &upload{path: path, name: filepath.Base(path), counted: &counted{}, began: time.Now(), remove: remove}
+	u := &upload{path: path, name: filepath.Base(path), counted: &counted{}, remove: remove}
 	v.upload = u
 	dial := v.dial
 	sending := func() tea.Msg {
@@ -83,7 +85,7 @@ func (v *View) send(path, remove string) tea.Cmd {
 			u.counted.size.Store(info.Size())
 		}
 		id, err := rest.UploadCPI(ctx, path, u.counted.sent.Store)
-		return uploadedMsg{u, id, err}
+		return uploadedMsg{time.Now(), u, id, err}
 	}
 	return tea.Batch(sending, tickUpload(u))
 }
@@ -102,7 +104,7 @@ func (v *View) uploading(msg tea.Msg) tea.Cmd {
 		}
 	case uploadedMsg:
 		msg.u.look()
-		msg.u.id = msg.id
+		msg.u.id, msg.u.asked = msg.id, msg.at
 		if msg.err != nil {
 			return v.endUpload(msg.u, msg.err)
 		}
@@ -121,10 +123,10 @@ func (v *View) askStored(u *upload, after time.Duration) tea.Cmd {
 		<-time.After(after)
 		rest, err := dial(ctx)
 		if err != nil {
-			return storedMsg{u: u, err: err}
+			return storedMsg{at: time.Now(), u: u, err: err}
 		}
 		status, err := rest.CPIStatus(ctx, u.id)
-		return storedMsg{u, status, err}
+		return storedMsg{time.Now(), u, status, err}
 	}
 }
 
@@ -136,11 +138,11 @@ func (v *View) stored(m storedMsg) tea.Cmd {
 		return v.endUpload(u, nil)
 	case m.err == nil:
 		u.status = m.status.Status
-	case is && refused.Status < 500 && (len(refused.Details) > 0 || refused.Status != 400 || time.Since(u.began) > unseenLimit):
+	case is && refused.Status < 500 && (len(refused.Details) > 0 || refused.Status != 400 || m.at.Sub(u.asked) > unseenLimit):
 		return v.endUpload(u, m.err)
 	}
-	if time.Since(u.began) > sendLimit+verifyLimit {
-		return v.endUpload(u, errors.Join(fmt.Errorf("the cluster did not store it within %v", sendLimit+verifyLimit), m.err))
+	if m.at.Sub(u.asked) > verifyLimit {
+		return v.endUpload(u, errors.Join(fmt.Errorf("the cluster did not store it within %v", verifyLimit), m.err))
 	}
 	return v.askStored(u, statusEvery)
 }

@@ -38,6 +38,7 @@ type View struct {
 	databases []sandbox.DatabaseInfo
 	creations []creation
 	wrapping  map[string]keyring // by short hash
+	asking    bool               // keys are on their way
 
 	onCPIs    bool // the cursor is in the list of CPIs
 	nodeTable screen.Table
