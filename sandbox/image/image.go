@@ -217,6 +217,14 @@ func (s Set) Ensure(ctx context.Context, kind sandbox.Kind, progress func(sandbo
 	if err != nil || there {
 		return found.Name, err
 	}
+	unlock, err := s.Cache.Lock(ctx, "image-"+string(kind))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if found, there, err := s.Find(ctx, kind); err != nil || there { // another has made it meanwhile
+		return found.Name, err
+	}
 	if kind == sandbox.Worker {
 		return s.Build(ctx, kind, progress)
 	}

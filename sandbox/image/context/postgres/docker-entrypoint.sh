@@ -6,6 +6,7 @@ umask 077
 case ${1:-} in '' | -*) set -- postgres "$@" ;; esac
 user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
+prepared='--auth=scram-sha-256 --encoding=UTF8 --locale=C' # what the image has a data directory of
 
 quoted() { printf "%s" "$1" | sed "s/'/''/g"; }
 single() { postgres --single -D "$PGDATA" postgres >/dev/null; }
@@ -16,14 +17,17 @@ make() {
     echo "error: a new data directory needs POSTGRES_PASSWORD_FILE or POSTGRES_PASSWORD" >&2
     exit 1
   fi
-  if [ "$user" = postgres ] && [ -z "${POSTGRES_INITDB_ARGS:-}" ]; then
-    cp -R /usr/share/cordage/data/. "$PGDATA"
-  else # shellcheck disable=SC2086 # the arguments are meant to be split
-    initdb -D "$PGDATA" -U "$user" ${POSTGRES_INITDB_ARGS:-} --no-sync --no-instructions
-  fi
-  if [ -n "${POSTGRES_PASSWORD:-}" ]; then
-    printf "ALTER ROLE \"%s\" PASSWORD '%s'\n" "$user" "$(quoted "$POSTGRES_PASSWORD")" | single
-  fi
+  case "$user ${POSTGRES_INITDB_ARGS:-$prepared}" in
+    "postgres $prepared")
+      cp -R /usr/share/cordage/data/. "$PGDATA"
+      printf "ALTER ROLE postgres PASSWORD '%s'\n" "$(quoted "${POSTGRES_PASSWORD:-}")" | single ;;
+    *)
+      file=$(mktemp)
+      printf '%s\n' "${POSTGRES_PASSWORD:-}" >"$file"
+      # shellcheck disable=SC2086 # the arguments are meant to be split
+      initdb -D "$PGDATA" -U "$user" --pwfile="$file" ${POSTGRES_INITDB_ARGS:-} --no-sync --no-instructions
+      rm "$file" ;;
+  esac
   if [ "$database" != postgres ]; then echo "CREATE DATABASE \"$database\"" | single; fi
   sync -f "$PGDATA"
   printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >>"$PGDATA/pg_hba.conf"
