@@ -102,7 +102,7 @@ type Wish struct {
 	Seed       uint64         `json:"seed,omitempty"`
 	Offline    bool           `json:"offline,omitempty"` // fetch nothing; holds for this start only
 
-	Runtime    string `json:"runtime,omitempty"`    // process or container
+	Runtime    string `json:"runtime,omitempty"`    // process, container, or auto: the one that is
 	RuntimeWhy string `json:"runtimeWhy,omitempty"` // why that one, for people; holds for this start only
 
 	LogLevels map[string]string `json:"logLevels,omitempty"` // by worker type; "" takes a type's own level away
@@ -230,22 +230,24 @@ func (w Wish) applyLimits(next *Spec) (faults []error) {
 		case limit.CPUs != 0 && (limit.CPUs < MinCPUs || limit.CPUs > MaxCPUs):
 			faults = append(faults, fmt.Errorf("cpus of %s %v: it is %v to %d", name, limit.CPUs, MinCPUs, MaxCPUs))
 		}
+		if limit == (Limit{}) {
+			delete(next.Limits, name)
+			continue
+		}
 		if next.Limits == nil {
 			next.Limits = map[string]Limit{}
 		}
-		if next.Limits[name] = limit; limit == (Limit{}) {
-			delete(next.Limits, name)
-		}
+		next.Limits[name] = limit
 	}
 	return faults
 }
 
 // applyFixed takes over what cannot change once there is data.
 func (w Wish) applyFixed(next *Spec, stored bool) (faults []error) {
-	if w.Runtime != "" && w.Runtime != next.Runtime {
+	if w.Runtime != "" && w.Runtime != Auto && w.Runtime != next.Runtime {
 		switch {
 		case w.Runtime != Processes && w.Runtime != Containers:
-			faults = append(faults, fmt.Errorf("runtime %q: it is %s or %s", w.Runtime, Processes, Containers))
+			faults = append(faults, fmt.Errorf("runtime %q: it is %s, %s or %s", w.Runtime, Auto, Processes, Containers))
 		case stored:
 			faults = append(faults, &FixedError{Sandbox: next.Name, What: "runtime", Is: next.Runtime})
 		}
