@@ -18,6 +18,7 @@ import (
 // Limits of a file. It may come from anywhere.
 const (
 	MaxBytes = 1 << 20
+	maxLine  = 8 << 10 // the parser's time grows with the square of a line's length
 	maxDepth = 32
 )
 
@@ -60,6 +61,11 @@ func (r *Reader) Fault(pos Pos, format string, args ...any) {
 // OK tells that there are no faults yet.
 func (r *Reader) OK() bool { return len(r.faults) == 0 }
 
+// Clean tells that there is no fault at a place yet.
+func (r *Reader) Clean(pos Pos) bool {
+	return !slices.ContainsFunc(r.faults, func(f Fault) bool { return f.Pos == pos })
+}
+
 // Err is the faults in the order of the file, or nil.
 func (r *Reader) Err() error {
 	if r.OK() {
@@ -94,7 +100,7 @@ func (r *Reader) Tree(text []byte) ast.Node {
 		r.Fault(start, "the file has %d bytes; at most %d are allowed", len(text), MaxBytes)
 		return nil
 	}
-	if r.tooDeep(string(text)) {
+	if r.tooLong(string(text)) || r.tooDeep(string(text)) {
 		return nil
 	}
 	f, err := parser.Parse(lexer.Tokenize(string(text)), 0)
@@ -124,6 +130,17 @@ func (r *Reader) Tree(text []byte) ast.Node {
 		return nil
 	}
 	return body
+}
+
+func (r *Reader) tooLong(text string) bool {
+	number := 0
+	for line := range strings.Lines(text) {
+		if number++; len(line) > maxLine {
+			r.Fault(Pos{r.File, number, 1}, "the line has %d bytes; at most %d are allowed", len(line), maxLine)
+			return true
+		}
+	}
+	return false
 }
 
 // tooDeep refuses text that could nest deeply, before it is parsed: the parser recurses. Each level of nesting takes an

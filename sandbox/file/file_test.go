@@ -114,7 +114,8 @@ func TestFaults(t *testing.T) {
 		"a tag":              {"name: !!str x\n", []string{"tags and directives are not allowed"}},
 		"two documents":      {"name: a\n---\nname: b\n", []string{"a second document"}},
 		"too long":           {"name: a # " + strings.Repeat("x", 1<<20), []string{"x.yaml:1:1: the file has 1048586 bytes"}},
-		"too deep":           {strings.Repeat("[", 10_000), []string{"nested deeper"}},
+		"a long line":        {"name: a\nruntime: " + strings.Repeat("a: ", 10_000), []string{"x.yaml:2:1: the line has 30009 bytes; at most 8192"}},
+		"too deep":           {strings.Repeat("[", 1000), []string{"nested deeper"}},
 		"all at once":        {"runtime: x\nseed: -1\nreplicas: {a: 1, rest: 99}\n", []string{"x.yaml:1:10: ", "x.yaml:2:7: ", "x.yaml:3:12: ", "x.yaml:3:24: "}},
 		"a value is missing": {"runtime:\n", []string{"runtime must be a text, not empty"}},
 	} {
