@@ -48,6 +48,9 @@ type FeedMsg[T any] struct {
 	Err     error // why the stream broke, after these items: ErrEnded if it ended by itself; nil while it goes on
 }
 
+// Streamed marks messages of feeds, which are followed by others without end.
+func (FeedMsg[T]) Streamed() {}
+
 // ErrEnded says that a stream has ended by itself: what it came from has, or it was all.
 var ErrEnded = errors.New("the stream has ended")
 

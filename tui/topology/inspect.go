@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,8 +145,23 @@ func (v *View) usage(f screen.Frame, n sandbox.Node, w int) []string {
 	}
 	return []string{
 		screen.Cut(draw("CPU", percent(cpu), u.CPU, top), w),
-		screen.Cut(draw("memory", screen.Bytes(int64(rss)), u.RSS, 0), w),
+		screen.Cut(draw("memory", screen.Bytes(int64(rss)), raised(u.RSS[max(0, len(u.RSS)-room):]), 1), w),
 	}
+}
+
+// raised makes the changes of samples that are never near zero visible: shares of 1, half of it where nothing changes.
+func raised(samples []float64) []float64 {
+	least, most := math.Inf(1), 0.0
+	for _, s := range samples {
+		least, most = min(least, s), max(most, s)
+	}
+	base := 0.9 * least
+	span := max(most-base, 0.2*most)
+	out := make([]float64, len(samples))
+	for i, s := range samples {
+		out[i] = (s - base) / span
+	}
+	return out
 }
 
 func (v *View) topicFacts(t *theme.Theme, name string, w int) (lines []string) {

@@ -1,8 +1,6 @@
 package topology
 
 import (
-	"cmp"
-
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
@@ -149,22 +147,47 @@ func (v *View) move(columns, lines int) tea.Cmd {
 	return nil
 }
 
-// beside is the item of a column to go to: linked with the selected one if any is, and else at the same height.
+// beside is the item of a column to go to: of those that are linked with the selected one the one on which most passes,
+// and of these the nearest; without any, the one at the same height.
 func (v *View) beside(col, row int) id {
-	linked := map[id]int{}
-	for i, l := range v.graph.of(v.selected) {
-		if other := l.other(v.selected); linked[other] == 0 {
-			linked[other] = len(v.graph.links) - i
-		}
+	rate := map[id]float64{}
+	for _, l := range v.graph.of(v.selected) {
+		rate[l.other(v.selected)] += l.edge.Rate
 	}
-	best, rank := v.graph.columns[col][min(row, len(v.graph.columns[col])-1)].id, 0
-	for _, it := range v.graph.columns[col] {
-		if r := linked[it.id]; cmp.Compare(r, rank) > 0 {
-			best, rank = it.id, r
+	height := func(what id, otherwise int) int {
+		if v.kept.layout != nil {
+			if p, ok := v.kept.layout.places[what]; ok {
+				return p.y
+			}
+		}
+		return otherwise
+	}
+	here := height(v.selected, row)
+	type rank struct {
+		linked bool
+		rate   float64
+		near   int
+	}
+	better := func(a, b rank) bool {
+		if a.linked != b.linked {
+			return a.linked
+		}
+		if a.linked && a.rate != b.rate {
+			return a.rate > b.rate
+		}
+		return a.near > b.near
+	}
+	best, most := id(""), rank{near: -1 << 30}
+	for i, it := range v.graph.columns[col] {
+		r, linked := rate[it.id]
+		if now := (rank{linked, r, -abs(height(it.id, i) - here)}); better(now, most) {
+			best, most = it.id, now
 		}
 	}
 	return best
 }
+
+func abs(n int) int { return max(n, -n) }
 
 // mouse selects what is clicked: an item, or an edge.
 func (v *View) mouse(msg tea.MouseMsg) tea.Cmd {

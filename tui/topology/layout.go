@@ -126,7 +126,7 @@ func (l *layout) widths(g *graph, tracks [columns - 1]map[id]int, wide bool) {
 		text[c] = screen.Width(heading(g, c))
 		for _, it := range items {
 			if _, seen := l.places[it.id]; seen {
-				text[c] = max(text[c], itemWidth(it, wide))
+				text[c] = max(text[c], itemWidth(it, wide, l.w >= usageFrom))
 			}
 		}
 		total += text[c]
@@ -155,16 +155,17 @@ func (l *layout) widths(g *graph, tracks [columns - 1]map[id]int, wide bool) {
 
 // shrink takes a cell from where it hurts least.
 func shrink(text *[columns]int, gaps *[columns - 1]int) bool {
+	for _, c := range []struct{ col, comfortable int }{{bus, 30}, {store, 18}, {inner, 16}, {api, 12}, {bus, 20}, {store, 12}} {
+		if text[c.col] > c.comfortable {
+			text[c.col]--
+			return true
+		}
+	}
 	widest := bus
 	for _, c := range []int{store, inner, api} {
 		if text[c] > text[widest] {
 			widest = c
 		}
-	}
-	const comfortable = 18
-	if text[widest] > comfortable {
-		text[widest]--
-		return true
 	}
 	for i := range gaps {
 		if gaps[i] > leastGap+1 {
@@ -184,7 +185,7 @@ func (l *layout) titles(g *graph, wide bool) {
 	for c, items := range g.columns {
 		for _, it := range items {
 			if p, seen := l.places[it.id]; seen {
-				l.rows[c][p.y] = itemText(it, l.cols[c].w, wide)
+				l.rows[c][p.y] = itemText(it, l.cols[c].w, wide, l.w >= usageFrom)
 			}
 		}
 	}
@@ -316,10 +317,10 @@ func heading(g *graph, c int) string {
 }
 
 // itemWidth is how many cells an item would take.
-func itemWidth(it item, wide bool) int {
+func itemWidth(it item, wide, usage bool) int {
 	const sign = 2
 	w := sign + screen.Width(it.title)
-	if it.node != nil && wide {
+	if it.node != nil && usage {
 		w += usageWidth
 	}
 	if it.node == nil {
@@ -328,11 +329,14 @@ func itemWidth(it item, wide bool) int {
 	return w
 }
 
-const usageWidth = 12
+const (
+	usageWidth = 12
+	usageFrom  = 130 // width of the graph from which nodes tell their usage
+)
 
-// figures are the numbers of a topic or database, where the lines have no room for them.
+// figures are the numbers of a topic, where the lines have no room for them.
 func figures(it item, wide bool) string {
-	if wide {
+	if _, isTopic := it.id.topic(); !isTopic || wide {
 		return ""
 	}
 	var parts []string
@@ -349,11 +353,25 @@ func figures(it item, wide bool) string {
 }
 
 // itemText is what an item says in w cells, without its sign.
-func itemText(it item, w int, wide bool) string {
+func itemText(it item, w int, wide, usage bool) string {
 	f := figures(it, wide)
 	room := w - 2 - screen.Width(f)
-	if it.node != nil && wide {
+	if it.node != nil && usage {
 		room -= usageWidth
 	}
-	return screen.Pad(shorten(it.title, room), room) + f
+	title := it.title
+	if _, is := it.id.database(); is {
+		title = shortenDatabase(title, room)
+	}
+	return screen.Pad(shorten(title, room), room) + f
+}
+
+// shortenDatabase cuts the short hash of a virtual node and keeps the kind of the database.
+func shortenDatabase(name string, w int) string {
+	hash, kind, ok := strings.Cut(name, "/")
+	keep := w - screen.Width(kind) - 2
+	if !ok || screen.Width(name) <= w || keep < 3 || keep > len(hash) {
+		return name
+	}
+	return hash[:keep] + "…/" + kind
 }

@@ -15,7 +15,7 @@ import (
 // Sizes from which the inspector stands beside the graph and not below, and from which items and lines carry figures.
 const (
 	besideFrom = 120
-	wideFrom   = 100
+	wideFrom   = 96
 	belowLines = 8 // of the inspector below the graph, with its rule
 )
 
@@ -26,7 +26,7 @@ func (v *View) Render(f screen.Frame) string {
 	}
 	if f.Width >= besideFrom {
 		side := min(64, max(44, f.Width*3/8))
-		graph := v.drawGraph(f, f.Width-side-1, f.Height)
+		graph := v.drawLeft(f, f.Width-side-1, f.Height)
 		inspector := screen.Box(f.Theme, v.title(), v.scrolled(v.details(f, side-4, false), f.Height-2), side, f.Height, v.focused)
 		return screen.Beside(graph, inspector, " ")
 	}
@@ -90,6 +90,29 @@ func (v *View) layout(w, h int, wide bool) *layout {
 		k.layout, k.w, k.h, k.wide, k.graph, k.at = arrange(&v.graph, w, h, v.selected, wide), w, h, wide, v.built, v.selected
 	}
 	return k.layout
+}
+
+// drawLeft draws the graph and, where it leaves room, the nodes and what happened.
+func (v *View) drawLeft(f screen.Frame, w, h int) string {
+	tallest := 0
+	for _, items := range v.graph.columns {
+		tallest = max(tallest, len(items))
+	}
+	const air, least = 3, 6
+	need := tallest + headRow + air
+	rest := h - need
+	if table := len(v.state.Nodes) + 2; rest < min(table, least) {
+		return v.drawGraph(f, w, h)
+	}
+	rest = min(rest, h*3/5)
+	nodes := min(len(v.state.Nodes)+1, rest-1)
+	lines := []string{screen.Rule(f.Theme, "nodes", w)}
+	lines = append(lines, v.nodes(f, w, nodes)...)
+	if left := rest - len(lines) - 2; left >= 2 {
+		lines = append(lines, "", screen.Rule(f.Theme, "events", w))
+		lines = append(lines, v.happened(f, w, left)...)
+	}
+	return v.drawGraph(f, w, h-rest) + "\n" + screen.Fill(lines, w, rest)
 }
 
 func (v *View) drawGraph(f screen.Frame, w, h int) string {
@@ -335,7 +358,7 @@ func (p painter) sign(c *cell) (string, int) {
 	h, v := p.heaviest(c.links), p.heaviest(c.vlinks)
 	s := p.f.Theme.Signs
 	switch {
-	case c.head != 0 && h != broken:
+	case c.head != 0:
 		return map[int8]string{1: s.Right, -1: s.Left}[c.head], h
 	case c.mask != 0:
 		mask := c.mask
@@ -347,15 +370,25 @@ func (p painter) sign(c *cell) (string, int) {
 		}
 		return joint(p.f.Theme, mask), max(h, v)
 	case c.down && (!c.across || v >= h):
-		if v == broken {
+		if p.faint(c.vlinks) {
 			return s.DashV, v
 		}
 		return s.V, v
 	}
-	if h == broken || h == reading {
+	if p.faint(c.links) {
 		return s.DashH, h
 	}
 	return s.H, h
+}
+
+// faint tells that none of the links is one on which work passes now.
+func (p painter) faint(links []int) bool {
+	for _, i := range links {
+		if l := p.v.graph.links[i]; !l.down && l.edge.Kind != sandbox.EdgeReads {
+			return false
+		}
+	}
+	return true
 }
 
 func (p painter) heaviest(links []int) int {

@@ -65,8 +65,7 @@ func (d *View) Events(events ...sandbox.Event) *View {
 }
 
 // Press gives the view keys by their names ("enter", "ctrl+r", "a"), runs the commands that come of them and gives the
-// view what those return, until there is none left; requests to the root are noted in Sent. Commands that wait for
-// something outside must not come of it.
+// view what those return, until there is none left; requests to the root are noted in Sent.
 func (d *View) Press(keys ...string) *View {
 	for _, k := range keys {
 		var cmd tea.Cmd
@@ -76,12 +75,21 @@ func (d *View) Press(keys ...string) *View {
 	return d
 }
 
-// Run runs a command and gives the view what it returns.
+// Run runs a command and gives the view what it returns. A batch of a feed ends it, since feeds go on without end, and so
+// does a command that returns nothing within runLimit, as one that waits for a feed.
 func (d *View) Run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
 	}
-	switch msg := cmd().(type) {
+	done := make(chan tea.Msg, 1)
+	go func() { done <- cmd() }()
+	var msg tea.Msg
+	select {
+	case msg = <-done:
+	case <-time.After(runLimit):
+		return
+	}
+	switch msg := msg.(type) {
 	case nil:
 	case tea.BatchMsg:
 		for _, c := range msg {
@@ -89,12 +97,17 @@ func (d *View) Run(cmd tea.Cmd) {
 		}
 	case screen.GoMsg, screen.NoticeMsg, screen.ConfirmMsg, screen.ExecMsg, screen.BackMsg, tea.QuitMsg:
 		d.Sent = append(d.Sent, msg)
+	case interface{ Streamed() }:
+		d.Update(msg)
 	default:
 		var next tea.Cmd
 		d.View, next = d.View.Update(msg)
 		d.Run(next)
 	}
 }
+
+// runLimit is for commands that wait for something outside; those of a test's own source return at once.
+const runLimit = time.Second
 
 // Frame is what the view draws, in colours on dark, for a window of that size.
 func (d *View) Frame(width, height int) string { return d.draw(width, height, theme.New(true, true)) }
