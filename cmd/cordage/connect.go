@@ -81,7 +81,7 @@ func lockHeld(d sandbox.Dir) (bool, error) {
 
 // orphans lists the sandbox's nodes that run without a supervisor.
 func (a *app) orphans(ctx context.Context, d sandbox.Dir) ([]sandbox.Instance, error) {
-	r, err := newRuntime(d, "", true)
+	r, err := newRuntime(ctx, d, "", onlyLook())
 	if err != nil {
 		return nil, err
 	}

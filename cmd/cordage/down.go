@@ -105,7 +105,7 @@ func (a *app) stopSandbox(ctx context.Context, d sandbox.Dir, purge bool) (stopp
 	if err := until(ctx, downLimit, "the supervisor to end", lock.Try); err != nil || !lock.Current() {
 		return stopped, err
 	}
-	r, err := newRuntime(d, "", true)
+	r, err := newRuntime(ctx, d, "", onlyLook())
 	if err != nil {
 		return stopped, err
 	}

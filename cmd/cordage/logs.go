@@ -41,7 +41,7 @@ func (a *app) openLogs(ctx context.Context, node string, tail int, follow bool) 
 	if !d.Exists() {
 		return nil, gone
 	}
-	r, err := newRuntime(d, "", true)
+	r, err := newRuntime(ctx, d, "", onlyLook())
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ Answers go to standard output, everything else to standard error. Exit codes: co
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(newExitCodesTopic(), newWorkerCmd(), a.newSuperviseCmd())
+	root.AddCommand(newExitCodesTopic(), newWorkerCmd(), a.newSuperviseCmd(), newReceiveCmd(), newHealthCmd())
 	return root
 }
 

@@ -88,7 +88,7 @@ func (a *app) supervise(ctx context.Context, d sandbox.Dir, wish sandbox.Wish, l
 	if err != nil {
 		return err
 	}
-	r, err := newRuntime(d, program, wish.Offline)
+	r, err := newRuntime(ctx, d, program, wish)
 	if err != nil {
 		return err
 	}

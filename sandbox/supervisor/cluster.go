@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,9 +43,13 @@ const poolSize = 5
 func (realCluster) Databases(ctx context.Context, l layout, progress func(string)) (access, error) {
 	number := l.ports[nodePostgres+"/"+portSQL]
 	admin := store.JDBC{Host: port.Host, Port: number, Database: adminDatabase}
+	host, inside, err := splitAddress(l.address(nodePostgres, portSQL))
+	if err != nil {
+		return access{}, err
+	}
 	found, err := bootstrap.Databases(ctx, bootstrap.Config{
 		Admin: store.Connection{JDBCURL: admin.String(), User: superuser, Password: l.secrets.Postgres},
-		Host:  port.Host, Port: number, Separate: l.spec.Databases == sandbox.Separate,
+		Host:  host, Port: inside, Separate: l.spec.Databases == sandbox.Separate,
 		Secrets:          role.SecretsBoot{Passphrase: l.secrets.Passphrase, Salt: l.secrets.Salt},
 		MasterPassphrase: l.secrets.MasterPassphrase, MasterSalt: l.secrets.MasterSalt,
 		AdminLogin: l.secrets.AdminLogin, AdminPassword: l.secrets.AdminPassword,
@@ -61,6 +67,17 @@ func (realCluster) Databases(ctx context.Context, l layout, progress func(string
 		a.databases[name] = sandbox.Database{Database: url.Database, Schema: strings.ToLower(url.Schema)}
 	}
 	return a, nil
+}
+
+func splitAddress(address string) (host string, number int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err == nil {
+		number, err = strconv.Atoi(text)
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("address %q: %w", address, err)
+	}
+	return host, number, nil
 }
 
 func databaseBoot(c store.Connection) role.DatabaseBoot {

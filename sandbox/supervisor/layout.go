@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
@@ -99,7 +101,8 @@ type layout struct {
 	spec    sandbox.Spec
 	ports   map[string]int
 	secrets Secrets
-	access  access // what the databases task found; zero before it is done
+	routes  sandbox.Routes // between the nodes
+	access  access         // what the databases task found; zero before it is done
 }
 
 // access is how workers reach the config database, and where the logical databases lie.
@@ -163,12 +166,12 @@ func (l layout) worker(_ int, name string) unit {
 	r, _ := role.ByName(roleOf(name))
 	boot := role.Boot{
 		Role: r.Name, Node: name, Sandbox: l.spec.Name, InstanceID: instanceID(name),
-		Monitor: port.Address(l.ports[name+"/"+portMonitor]), LogLevel: cmp.Or(l.spec.LogLevels[r.Name], l.spec.LogLevel), Seed: l.spec.Seed,
-		Traces: &role.TracesBoot{Endpoint: port.Address(l.ports[portTraces]), Token: l.secrets.TracesToken},
+		Monitor: l.routes.Bind(l.ports[name+"/"+portMonitor]), LogLevel: cmp.Or(l.spec.LogLevels[r.Name], l.spec.LogLevel), Seed: l.spec.Seed,
+		Traces: &role.TracesBoot{Endpoint: l.tracesAt(l.routes.Host().Reach), Token: l.secrets.TracesToken},
 	}
 	var after, needs []string
 	if r.Grants.Has(role.Bus) {
-		boot.Bus = &role.BusBoot{Brokers: l.brokers()}
+		boot.Bus = &role.BusBoot{Brokers: l.bus()}
 		after = append(after, taskTopics)
 		if brokers := brokerNames(l.spec); len(brokers) == 1 { // of several, one may be away
 			after = append(after, brokers...)
@@ -186,7 +189,7 @@ func (l layout) worker(_ int, name string) unit {
 		after = append(after, nodePostgres, taskDatabases)
 	}
 	listener := role.RESTBoot{
-		Listen:      port.Address(l.ports[name+"/"+portREST]),
+		Listen:      l.routes.Bind(l.ports[name+"/"+portREST]),
 		Certificate: l.secrets.REST.Certificate, Key: l.secrets.REST.Key,
 	}
 	if r.Grants.Has(role.RESTListener) {
@@ -208,7 +211,25 @@ func (l layout) worker(_ int, name string) unit {
 	}
 }
 
-// brokers are the addresses of the Kafka cluster.
+// address is where another node reaches a port of a node.
+func (l layout) address(node, purpose string) string {
+	return l.routes.Address(node, purpose, l.ports[node+"/"+purpose])
+}
+
+// tracesAt is where spans are received, by a name of the supervisor's host.
+func (l layout) tracesAt(host string) string {
+	return net.JoinHostPort(host, strconv.Itoa(l.ports[portTraces]))
+}
+
+// bus are the addresses of the Kafka cluster as nodes reach it.
+func (l layout) bus() (all []string) {
+	for _, name := range brokerNames(l.spec) {
+		all = append(all, l.address(name, portBroker))
+	}
+	return all
+}
+
+// brokers are the addresses of the Kafka cluster as people and the supervisor reach it.
 func (l layout) brokers() (all []string) {
 	for _, name := range brokerNames(l.spec) {
 		all = append(all, port.Address(l.ports[name+"/"+portBroker]))
@@ -229,7 +250,7 @@ func (l layout) upstreams() []role.Upstream {
 	for _, name := range workerNames(l.spec) {
 		if roleOf(name) == restRole {
 			ups = append(ups, role.Upstream{
-				Node: name, Address: port.Address(l.ports[name+"/"+portREST]), Monitor: port.Address(l.ports[name+"/"+portMonitor]),
+				Node: name, Address: l.address(name, portREST), Monitor: l.address(name, portMonitor),
 			})
 		}
 	}

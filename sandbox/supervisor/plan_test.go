@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/process"
 )
 
 // testLayout is a sandbox with two rest workers, after its databases have been made.
 func testLayout() layout {
-	l := layout{spec: sandbox.DefaultSpec("test"), ports: map[string]int{}}
+	l := layout{spec: sandbox.DefaultSpec("test"), ports: map[string]int{}, routes: process.Routes{}}
 	l.spec.Replicas["rest"] = 2
 	for i, key := range portKeys(l.spec) {
 		l.ports[key] = 20001 + i

@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
@@ -114,9 +115,9 @@ func (s *Secrets) certify(now time.Time) error {
 		}
 		s.Authority, s.REST = pair, Pair{}
 	}
-	if !lasts(s.REST.Certificate, now) {
+	if !lasts(s.REST.Certificate, now) || !names(s.REST.Certificate, restNames()) {
 		template := certificate("localhost", now, certificateLife)
-		template.DNSNames = []string{"localhost"}
+		template.DNSNames = restNames()
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 		pair, err := issue(template, &s.Authority)
 		if err != nil {
@@ -125,6 +126,25 @@ func (s *Secrets) certify(now time.Time) error {
 		s.REST = pair
 	}
 	return nil
+}
+
+// restNames are the names that the REST API is reached by: people use the first, nodes those of the nodes.
+func restNames() []string {
+	all := []string{"localhost", balancerRole + "-1"}
+	for i := range sandbox.MaxReplicas {
+		all = append(all, fmt.Sprintf("%s-%d", restRole, i+1))
+	}
+	return all
+}
+
+// names tells whether a certificate is for all of the names.
+func names(text string, all []string) bool {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return false
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && !slices.ContainsFunc(all, func(name string) bool { return c.VerifyHostname(name) != nil })
 }
 
 func lasts(text string, now time.Time) bool {

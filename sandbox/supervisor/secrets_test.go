@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/process"
 )
 
 func testDir(t *testing.T) sandbox.Dir {
@@ -63,7 +64,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := layout{spec: sandbox.DefaultSpec("test"), secrets: s, ports: map[string]int{}}
+	l := layout{spec: sandbox.DefaultSpec("test"), secrets: s, ports: map[string]int{}, routes: process.Routes{}}
 	for _, text := range []string{fmt.Sprint(s), fmt.Sprintf("%+v", s), fmt.Sprintf("%#v", s), fmt.Sprintf("%+v", l)} {
 		for _, secret := range []string{s.Postgres, s.AdminPassword, s.TracesToken, s.Passphrase, "PRIVATE KEY"} {
 			if strings.Contains(text, secret) {

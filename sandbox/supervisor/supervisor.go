@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/port"
 	"github.com/cordage-sandbox/cordage/sandbox/trace"
 )
 
@@ -134,7 +133,11 @@ func (s *Supervisor) prepare(ctx context.Context) (l layout, info sandbox.Info, 
 	if err != nil {
 		return l, info, nil, err
 	}
-	l = layout{spec: spec, ports: numbers, secrets: s.secrets}
+	routes, err := s.config.Runtime.Route(ctx)
+	if err != nil {
+		return l, info, nil, fmt.Errorf("find the ways between the nodes of sandbox %s: %w", d.Name, err)
+	}
+	l = layout{spec: spec, ports: numbers, secrets: s.secrets, routes: routes}
 	return l, sandbox.Info{
 		Name: d.Name, Runtime: s.config.Runtime.Name(), RuntimeWhy: s.config.Wish.RuntimeWhy, Phase: sandbox.PhaseStarting, Dir: d.Path, Endpoints: l.endpoints(),
 		Versions: s.config.Versions, Supervisor: os.Getpid(), Clock: s.kept.state.Clock, Spec: spec,
@@ -233,7 +236,8 @@ func (s *Supervisor) drive(ctx context.Context, ready func()) error {
 // receiveTraces serves the receiver of the workers' spans.
 func (s *Supervisor) receiveTraces() (*http.Server, error) {
 	s.ports.handOver(nodeOfKey(portTraces))
-	l, err := net.Listen("tcp4", port.Address(s.loop.state.layout.ports[portTraces]))
+	layout := s.loop.state.layout
+	l, err := net.Listen("tcp4", layout.tracesAt(layout.routes.Host().Listen))
 	if err != nil {
 		return nil, fmt.Errorf("listen for spans: %w", err)
 	}
