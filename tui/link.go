@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/tui/launch"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 )
 
@@ -57,12 +58,22 @@ func (m *Model) take(batch screen.FeedMsg[sandbox.Event]) tea.Cmd {
 		}
 	}
 	if len(batch.Items) > 0 {
+		m.offered = false
 		m.link(screen.Connected, nil)
 	}
 	if batch.Err != nil {
 		m.lost(batch.Err)
 	}
-	return tea.Batch(m.broadcast(screen.StateMsg{State: m.state, Changes: changes}), m.events.Next())
+	return tea.Batch(m.broadcast(screen.StateMsg{State: m.state, Changes: changes}), m.events.Next(), m.launchFirst())
+}
+
+// launchFirst shows the view that starts a sandbox once it is known that none runs.
+func (m *Model) launchFirst() tea.Cmd {
+	if m.state.Link != screen.Absent || m.offered {
+		return nil
+	}
+	m.offered = true
+	return screen.Go(launch.Name, nil)
 }
 
 // lost notes that the stream broke.

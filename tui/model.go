@@ -39,8 +39,9 @@ type Model struct {
 	before  []int // the views shown before it, latest last
 	started bool  // the first view has been told that it is shown
 
-	state  *screen.State
-	events *screen.Feed[sandbox.Event]
+	state   *screen.State
+	events  *screen.Feed[sandbox.Event]
+	offered bool // a start was offered since the link was there last
 
 	over     overlay
 	notices  notices
@@ -55,6 +56,9 @@ type Model struct {
 func New(c Config) *Model {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Views == nil {
+		c.Source, c.Views = c.Open(c.Name)
 	}
 	m := &Model{
 		config: c, keys: newKeyMap(), theme: theme.New(c.Dark, !c.ASCII), now: c.Now(), views: c.Views,
@@ -78,7 +82,12 @@ func newInput() textinput.Model {
 
 // Init begins the event stream and starts the views.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{tea.RequestBackgroundColor, tick(), m.follow()}
+	return tea.Batch(tea.RequestBackgroundColor, tick(), m.begin())
+}
+
+// begin follows the sandbox and starts the views.
+func (m *Model) begin() tea.Cmd {
+	cmds := []tea.Cmd{m.follow()}
 	for _, v := range m.views {
 		cmds = append(cmds, v.Init())
 	}

@@ -13,11 +13,13 @@ import (
 
 // Config is what the UI is given.
 type Config struct {
-	Name   string // of the sandbox
-	Source Control
+	Name string // of the sandbox
 
-	// Views makes the views in the order of their tabs.
-	Views []screen.View
+	// Open gives the supervisor of a sandbox, and the views on it in the order of their tabs.
+	Open func(name string) (Control, []screen.View)
+
+	Source Control       // nil: what Open gives
+	Views  []screen.View // nil: what Open gives
 
 	First   string // name of the view to begin with; empty: the first
 	Dark    bool   // background, until the terminal tells

@@ -66,6 +66,8 @@ func (m *Model) request(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case screen.GoMsg:
 		return m.open(msg)
+	case screen.SwitchMsg:
+		return tea.Batch(m.switchTo(msg.Name), m.open(msg.GoMsg))
 	case screen.BackMsg:
 		return m.back()
 	case screen.NoticeMsg:
@@ -202,6 +204,16 @@ func (m *Model) open(to screen.GoMsg) tea.Cmd {
 		return shown
 	}
 	return tea.Batch(shown, m.tell(i, screen.OpenMsg{What: to.What}))
+}
+
+// switchTo changes to another sandbox.
+func (m *Model) switchTo(name string) tea.Cmd {
+	m.close()
+	m.config.Name = name
+	m.config.Source, m.views = m.config.Open(name)
+	m.state, m.before, m.at = screen.NewState(name), nil, min(m.at, len(m.views)-1)
+	m.state.Since = m.now
+	return tea.Batch(m.begin(), m.tell(m.at, screen.ShownMsg{}))
 }
 
 // exec suspends the UI for a command of Cordage.

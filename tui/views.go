@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/tui/launch"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 	"github.com/cordage-sandbox/cordage/tui/topology"
 	"github.com/cordage-sandbox/cordage/tui/vnodes"
@@ -24,7 +25,11 @@ type Source interface {
 	vnodes.Source
 }
 
-// Views makes the views, in the order of their tabs.
-func Views(s Source) []screen.View {
-	return []screen.View{topology.New(s), vnodes.New(s)}
+// Views makes the views of a sandbox, in the order of their tabs.
+func Views(s Source, host launch.Host, name string) []screen.View {
+	return []screen.View{
+		topology.New(s),
+		vnodes.New(s),
+		launch.New(host, name),
+	}
 }

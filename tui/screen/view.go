@@ -111,6 +111,12 @@ type (
 	// ExecMsg suspends the UI and runs a command line of Cordage in the terminal, such as "psql config".
 	ExecMsg struct{ Args []string }
 
+	// SwitchMsg changes to another sandbox, and then as GoMsg.
+	SwitchMsg struct {
+		Name string
+		GoMsg
+	}
+
 	// BackMsg is esc where nothing is open.
 	BackMsg struct{}
 )
@@ -131,6 +137,9 @@ func Ask(q Question) tea.Cmd { return send(ConfirmMsg{q}) }
 
 // Exec suspends the UI and runs cordage with these arguments in the terminal, for the sandbox that is shown.
 func Exec(args ...string) tea.Cmd { return send(ExecMsg{args}) }
+
+// Switch shows another sandbox, for which all views begin anew, in the view of that name.
+func Switch(name, view string, what any) tea.Cmd { return send(SwitchMsg{name, GoMsg{view, what}}) }
 
 // Tell adds a notification.
 func Tell(n Notice) tea.Cmd { return send(NoticeMsg{n}) }
