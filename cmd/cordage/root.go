@@ -14,6 +14,8 @@ type app struct {
 	out     io.Writer // answers
 	err     io.Writer // all else
 	name    string    // of the sandbox
+	named   bool      // the name is settled: by a flag, or by the sandbox file
+	path    string    // of the sandbox file; "": the one of the current directory, if there is one
 	json    bool
 	started bool // a command has begun its work: what fails from now on is no wrong usage
 }
@@ -29,13 +31,14 @@ Answers go to standard output, everything else to standard error. Exit codes: co
 		Example:       "  cordage up\n  cordage status\n  cordage down",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			a.started = true
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			a.started, a.named = true, cmd.Flags().Changed("name")
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Args: cobra.NoArgs,
 	}
-	root.PersistentFlags().StringVarP(&a.name, "name", "n", sandbox.DefaultName, "`sandbox` that is meant")
+	root.PersistentFlags().StringVarP(&a.name, "name", "n", sandbox.DefaultName, "`sandbox` that is meant; otherwise the one that the sandbox file names")
+	root.PersistentFlags().StringVarP(&a.path, "file", "f", "", "sandbox `file` (default: cordage.yaml of the current directory, if there is one)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write the answer as JSON")
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
@@ -67,7 +70,7 @@ const (
 func (a *app) commands() map[string][]*cobra.Command {
 	return map[string][]*cobra.Command{
 		groupSandbox: {
-			a.newUpCmd(), a.newDownCmd(), a.newStatusCmd(), a.newListCmd(), a.newRestartCmd(), a.newKillCmd(), a.newPauseCmd(),
+			a.newUpCmd(), a.newInitCmd(), a.newTUICmd(), a.newDownCmd(), a.newStatusCmd(), a.newListCmd(), a.newRestartCmd(), a.newKillCmd(), a.newPauseCmd(),
 			a.newUnpauseCmd(), a.newScaleCmd(), a.newClockCmd(),
 		},
 		groupCluster: {
