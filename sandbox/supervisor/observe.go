@@ -5,26 +5,75 @@ import (
 	"maps"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/browse"
 	"github.com/cordage-sandbox/cordage/sandbox/port"
+	"github.com/cordage-sandbox/cordage/sandbox/tap"
 	"github.com/cordage-sandbox/cordage/sandbox/topology"
+	"github.com/cordage-sandbox/cordage/workers/telemetry"
 )
+
+// observers are those who look at the sandbox for people. None of them does anything while nobody looks.
+type observers struct {
+	topology *topology.Watcher
+	tap      *tap.Tap
+	browser  *browse.Browser
+}
+
+func (s *Supervisor) newObservers() observers {
+	var tel *telemetry.Telemetry
+	if r, ok := s.config.cluster.(realCluster); ok {
+		tel = r.telemetry
+	}
+	return observers{
+		topology: topology.NewWatcher(s.source),
+		tap: tap.New(tap.Config{
+			Brokers: func() []string { return s.layout().brokers() }, Telemetry: tel,
+			Topics: func(context.Context) ([]string, error) { return topology.TopicNames(s.source()) },
+		}),
+		browser: browse.New(s.databases),
+	}
+}
 
 // Topology is what is observed of the sandbox.
 func (s *Supervisor) Topology(ctx context.Context) (sandbox.Topology, error) {
-	return topology.Observe(ctx, s.source()), nil
+	return s.observers.topology.Once(ctx), nil
+}
+
+// FollowTopology gives what is observed about once a second, until ctx ends or each fails.
+func (s *Supervisor) FollowTopology(ctx context.Context, each func(sandbox.Topology) error) error {
+	return s.observers.topology.Follow(ctx, each)
 }
 
 // Topics lists the topics as the broker has them.
-func (s *Supervisor) Topics(ctx context.Context) ([]sandbox.TopicInfo, error) {
-	return topology.Topics(ctx, s.source())
+func (s *Supervisor) Topics(context.Context) ([]sandbox.TopicInfo, error) {
+	return topology.Topics(s.source())
 }
+
+// Tap shows the records of topics.
+func (s *Supervisor) Tap() *tap.Tap { return s.observers.tap }
+
+// Browser reads the databases.
+func (s *Supervisor) Browser() *browse.Browser { return s.observers.browser }
 
 func (s *Supervisor) source() topology.Source {
 	cr := s.Credentials()
-	return topology.Source{
+	source := topology.Source{
 		Nodes: s.Snapshot().Nodes, Brokers: cr.Kafka, PostgreSQL: cr.PostgreSQL,
 		Names: topology.Names{PostgreSQL: nodePostgres, Kafka: nodeKafka},
 	}
+	if len(cr.Databases) > 0 {
+		source.Databases = s.observers.browser.Databases
+	}
+	return source
+}
+
+// databases is where the logical databases are, once they have been made.
+func (s *Supervisor) databases() (browse.Source, error) {
+	cr := s.Credentials()
+	if len(cr.Databases) == 0 {
+		return browse.Source{}, &sandbox.BusyError{Attempt: "read the databases", Phase: s.Snapshot().Sandbox.Phase}
+	}
+	return browse.Source{PostgreSQL: cr.PostgreSQL, Databases: cr.Databases}, nil
 }
 
 // Credentials are what a user needs to reach into the sandbox.

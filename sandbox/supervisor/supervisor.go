@@ -5,6 +5,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/trace"
+	"github.com/cordage-sandbox/cordage/workers/clock"
 )
 
 // Config is what a supervisor works with.
@@ -35,12 +37,13 @@ type Config struct {
 
 // Supervisor is the supervisor of one sandbox.
 type Supervisor struct {
-	config  Config
-	secrets Secrets
-	loop    *loop
-	ports   ports
-	traces  *trace.Store
-	lock    *sandbox.Lock
+	config    Config
+	secrets   Secrets
+	loop      *loop
+	ports     ports
+	traces    *trace.Store
+	observers observers
+	lock      *sandbox.Lock
 
 	life     context.Context // of this supervisor; ends after the last node
 	endLife  context.CancelFunc
@@ -104,6 +107,7 @@ func New(ctx context.Context, c Config) (_ *Supervisor, err error) {
 		info: info, nodes: map[string]*node{}, tasks: map[string]*task{}, steps: map[string]*sandbox.Step{}, began: began,
 	})
 	s.loop.act = s.act
+	s.observers = s.newObservers()
 	s.loop.state.take(l)
 	s.adopt(moved)
 	return s, nil
@@ -115,6 +119,7 @@ func (s *Supervisor) prepare(ctx context.Context) (l layout, info sandbox.Info, 
 	if s.kept.state, err = ReadState(d); err != nil {
 		return l, info, nil, err
 	}
+	s.kept.state.Clock.Mode = cmp.Or(s.kept.state.Clock.Mode, clock.Machine) // of a sandbox whose clock nobody has changed
 	spec, err := s.config.Wish.Apply(s.kept.state.Spec, s.kept.state.Data)
 	if err != nil {
 		return l, info, nil, err
