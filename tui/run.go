@@ -142,6 +142,9 @@ func (g *guard) note(p panicked) {
 func (m *Model) close() {
 	for i := range m.views {
 		m.tell(i, screen.HiddenMsg{})
+		if e, ok := m.views[i].(screen.Ender); ok {
+			e.End()
+		}
 	}
 	m.events.Close()
 }

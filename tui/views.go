@@ -6,6 +6,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/tui/launch"
+	"github.com/cordage-sandbox/cordage/tui/scenarios"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 	"github.com/cordage-sandbox/cordage/tui/topology"
 	"github.com/cordage-sandbox/cordage/tui/vnodes"
@@ -23,6 +24,7 @@ type Source interface {
 	Control
 	topology.Source
 	vnodes.Source
+	scenarios.Source
 }
 
 // Views makes the views of a sandbox, in the order of their tabs.
@@ -30,6 +32,7 @@ func Views(s Source, host launch.Host, name string) []screen.View {
 	return []screen.View{
 		topology.New(s),
 		vnodes.New(s),
+		scenarios.New(s),
 		launch.New(host, name),
 	}
 }

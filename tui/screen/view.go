@@ -50,6 +50,10 @@ type (
 	// second without a message.
 	Mover interface{ Moving() bool }
 
+	// Ender has work under way that must not be broken off: End stops it when the UI has left the screen, and returns when
+	// everything is as it should be left.
+	Ender interface{ End() }
+
 	// Filterer is filtered by "/": it gets FilterMsg as the user types.
 	Filterer interface{ Filter() string }
 )

@@ -26,7 +26,8 @@ func (v *View) details(f screen.Frame, w int) string {
 	} else {
 		p.lines = append(p.lines, f.Theme.Dim.Render("nothing is selected"))
 	}
-	top := max(0, min(v.scroll, len(p.lines)-f.Height))
+	v.beyond = max(0, len(p.lines)-f.Height)
+	top := min(v.scroll, v.beyond)
 	for _, l := range p.lines[top:] {
 		lines = append(lines, " "+l)
 	}

@@ -114,7 +114,7 @@ func (v *View) nodeKey(msg tea.KeyPressMsg) func() tea.Cmd {
 // move moves the cursor of the list, or scrolls the details where they fill the window.
 func (v *View) move(msg tea.Msg) tea.Cmd {
 	if v.open && !v.wide() {
-		t, _ := screen.Table{Cursor: v.scroll}.Update(msg, 1000, v.height)
+		t, _ := screen.Table{Cursor: min(v.scroll, v.beyond)}.Update(msg, v.beyond+1, v.height)
 		v.scroll = t.Cursor
 		return nil
 	}
@@ -142,7 +142,7 @@ func (v *View) mouse(msg tea.MouseMsg) tea.Cmd {
 		if wheel.Button == tea.MouseWheelUp {
 			by = -by
 		}
-		v.scroll = max(0, v.scroll+by)
+		v.scroll = max(0, min(v.scroll+by, v.beyond))
 		return nil
 	}
 	if at.X >= v.listWidth() || v.open && !v.wide() {

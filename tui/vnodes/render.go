@@ -114,7 +114,7 @@ func (v *View) empty(f screen.Frame) []string {
 
 func (v *View) nodeList(f screen.Frame, rows []row, w int) string {
 	t := f.Theme
-	columns := []screen.Column{{Title: "X.500 NAME", Stretch: true}, {Title: "SHORT HASH"}, {Title: "CPI", Stretch: true, Most: 30}, {Title: "STATE"}}
+	columns := []screen.Column{{Title: "X.500 NAME", Stretch: true}, {Title: "SHORT HASH"}, {Title: "CPI", Most: 20}, {Title: "STATE"}}
 	databases := "DBS"
 	if w > 84 {
 		databases = "DATABASES"

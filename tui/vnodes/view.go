@@ -46,6 +46,7 @@ type View struct {
 	filter    string // lower case
 	open      bool   // details fill the window, where it is narrow
 	scroll    int    // of the details
+	beyond    int    // how many of their lines did not fit when they were drawn last
 
 	dialog dialog
 	upload *upload // the latest; it goes on while its dialog is closed
