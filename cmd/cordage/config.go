@@ -15,8 +15,8 @@ import (
 
 func (a *app) newConfigCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "config", Short: "Read and change the cluster's configuration",
-		Example: "  cordage config get corda.messaging\n  cordage config put cordage.packaging '{\"expiredCodeSigners\":\"accept\"}'",
+		Use: "config", Short: "Show what a sandbox is to be; read and change the cluster's configuration",
+		Example: "  cordage config show\n  cordage config get corda.messaging\n  cordage config put cordage.packaging '{\"expiredCodeSigners\":\"accept\"}'",
 	}
 	var defaults bool
 	get := a.restCmd(cobra.Command{
@@ -44,7 +44,7 @@ func (a *app) newConfigCmd() *cobra.Command {
 	}, func(ctx context.Context, r *client.REST, args []string) error {
 		return a.putConfig(ctx, r, args[0], args[1])
 	})
-	cmd.AddCommand(get, put)
+	cmd.AddCommand(a.newConfigShowCmd(), newConfigSchemaCmd(a.out), get, put)
 	return cmd
 }
 

@@ -13,6 +13,11 @@ import (
 
 // dir is the directory of the sandbox that is meant.
 func (a *app) dir() (sandbox.Dir, error) {
+	if !a.named {
+		if _, err := a.sandboxFile(); err != nil { // it may name another one
+			return sandbox.Dir{}, err
+		}
+	}
 	d, err := sandbox.Locate(a.name)
 	if err != nil {
 		return d, &usageError{err}

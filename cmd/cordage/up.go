@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os/signal"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,24 +15,33 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/client"
 	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
 )
 
-// upFlags are what "cordage up" is told.
-type upFlags struct {
+// wishFlags are what commands are told of what a sandbox is to be.
+type wishFlags struct {
 	replicas   []string
 	ports      []string
+	runtime    string
 	databases  string
 	partitions int
 	brokers    int
 	logLevel   string
+	seed       uint64
+	images     sandbox.Images
+}
+
+// upFlags are what "cordage up" is told.
+type upFlags struct {
+	wishFlags
+
 	offline    bool
 	foreground bool
 	profile    bool
-	seed       uint64
 }
 
 func (a *app) newUpCmd() *cobra.Command {
@@ -41,16 +50,25 @@ func (a *app) newUpCmd() *cobra.Command {
 		Use:   "up",
 		Short: "Start the sandbox, and return when the cluster is ready",
 		Long: `Start PostgreSQL, Kafka and the workers, and return when a virtual node can be created. The sandbox stays in the
-background until "cordage down". What is not given stays as it was at the last start; a running sandbox is left as it is.
+background until "cordage down". What is not given, neither here nor in the sandbox file, stays as it was at the last start; a
+running sandbox is left as it is.
+
+Nodes run as processes or in containers. If that is left open, containers are taken where a container engine answers and has
+the images; a sandbox that has data keeps its runtime.
 
 Ports are free ones and are kept for the next start. --port takes rest, postgres and kafka, or NODE/PURPOSE as "cordage
 status" shows them; 0 means a free one again.`,
-		Example: "  cordage up\n  cordage up --replicas rest=2 --port rest=8888\n  cordage up --name ci --foreground",
+		Example: "  cordage up\n  cordage up --runtime container\n  cordage up --replicas rest=2 --port rest=8888\n  cordage up --name ci --foreground",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			wish, err := f.wish()
+			asked, err := f.wish()
 			if err != nil {
 				return &usageError{err}
+			}
+			asked.Offline = f.offline
+			wish, err := a.wish(asked)
+			if err != nil {
+				return err
 			}
 			ctx, stop := withHangUp(cmd.Context())
 			defer stop()
@@ -61,17 +79,31 @@ status" shows them; 0 means a free one again.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.replicas, "replicas", nil, "number of workers of a type, as `TYPE=N`; may be repeated")
-	flags.StringSliceVar(&f.ports, "port", nil, "port to listen on, as `PURPOSE=N`; may be repeated")
-	flags.StringVar(&f.databases, "databases", "", "`shared` (one database, a schema for each logical database) or separate")
-	flags.IntVar(&f.brokers, "brokers", 0, fmt.Sprintf("Kafka brokers, 1 or %d: with %[1]d every record is kept on each of them, and one may fail (default 1)", sandbox.Replication))
-	flags.IntVar(&f.partitions, "partitions", 0, fmt.Sprintf("partitions of each topic (default %d)", sandbox.DefaultPartitions))
-	flags.StringVar(&f.logLevel, "log-level", "", "`level` of the workers' logs: debug, info, warn or error (default info)")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of chance that shapes the workers' behaviour (default: another each time)")
+	f.register(flags)
 	flags.BoolVar(&f.offline, "offline", false, "fetch nothing: fail if something is missing in the cache")
 	flags.BoolVar(&f.foreground, "foreground", false, "stay, and stop everything on Ctrl-C or SIGTERM")
 	flags.BoolVar(&f.profile, "profile", false, "print how the start spent its time")
 	return cmd
+}
+
+func (f *wishFlags) register(flags *pflag.FlagSet) {
+	f.registerRuntime(flags)
+	flags.StringSliceVar(&f.replicas, "replicas", nil, "number of workers of a type, as `TYPE=N`; may be repeated")
+	flags.StringSliceVar(&f.ports, "port", nil, "port to listen on, as `PURPOSE=N`; may be repeated")
+	flags.StringVar(&f.databases, "databases", "", "`shared` (one database, a schema for each logical database) or separate")
+	flags.IntVar(&f.brokers, "brokers", 0,
+		fmt.Sprintf("Kafka brokers, 1 or %d: with %[1]d every record is kept on each of them, and one may fail (default 1)", sandbox.Replication))
+	flags.IntVar(&f.partitions, "partitions", 0, fmt.Sprintf("partitions of each topic (default %d)", sandbox.DefaultPartitions))
+	flags.StringVar(&f.logLevel, "log-level", "", "`level` of the workers' logs: debug, info, warn or error (default info)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of chance that shapes the workers' behaviour (default: another each time)")
+}
+
+// registerRuntime registers the flags of how nodes run, which leave open what they are.
+func (f *wishFlags) registerRuntime(flags *pflag.FlagSet) {
+	flags.StringVar(&f.runtime, "runtime", "", "how nodes run: process, container, or `auto` for whichever can be had (default auto)")
+	flags.StringVar(&f.images.Postgres, "postgres-image", "", "container `image` of PostgreSQL")
+	flags.StringVar(&f.images.Kafka, "kafka-image", "", "container `image` of Kafka")
+	flags.StringVar(&f.images.Base, "base-image", "", "container `image` on which those of PostgreSQL and Kafka are built where none can be pulled")
 }
 
 // withHangUp makes a closed terminal a wish to end, unless the user wants that ignored (nohup).
@@ -82,12 +114,12 @@ func withHangUp(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
-func (f upFlags) wish() (sandbox.Wish, error) {
+func (f wishFlags) wish() (sandbox.Wish, error) {
 	replicas, err1 := assignments("--replicas", f.replicas)
 	ports, err2 := assignments("--port", f.ports)
 	w := sandbox.Wish{
 		Replicas: replicas, Ports: ports, Databases: sandbox.Databases(f.databases), Partitions: f.partitions, Brokers: f.brokers,
-		LogLevel: f.logLevel, Offline: f.offline, Seed: f.seed,
+		LogLevel: f.logLevel, Seed: f.seed, Runtime: f.runtime, Images: f.images,
 	}
 	_, err3 := w.Apply(sandbox.DefaultSpec(sandbox.DefaultName), false)
 	return w, errors.Join(err1, err2, err3)
@@ -120,10 +152,25 @@ func (a *app) up(ctx context.Context, wish sandbox.Wish, profile bool) error {
 	if err != nil {
 		return err
 	}
-	if asked, _ := json.Marshal(wish); running && string(asked) != "{}" {
-		a.note("sandbox %s is running and left as it is: what was asked for is not applied (for workers: cordage scale)", d.Name)
+	if running {
+		if err := a.tellDifference(ctx, c, wish); err != nil {
+			return err
+		}
 	}
 	return a.follow(ctx, c, began, running, profile)
+}
+
+// tellDifference says so when a running sandbox is not as it is asked for.
+func (a *app) tellDifference(ctx context.Context, c *client.Client, wish sandbox.Wish) error {
+	info, err := c.Sandbox(ctx)
+	if err != nil {
+		return err
+	}
+	asked, err := wish.Apply(info.Spec, true)
+	if err != nil || !reflect.DeepEqual(asked, info.Spec) {
+		a.note("sandbox %s is running and left as it is: what was asked for is not applied (for workers: cordage scale)", info.Name)
+	}
+	return nil
 }
 
 // begin makes sure that the sandbox has a supervisor that is not about to end. The result tells that it had one.
@@ -137,7 +184,7 @@ func (a *app) begin(ctx context.Context, d sandbox.Dir, c *client.Client, wish s
 		case err == nil && info.Phase != sandbox.PhaseStopping && info.Phase != sandbox.PhaseStopped && info.Phase != sandbox.PhaseFailed:
 			return true, nil
 		case gone:
-			another, err := a.spawn(ctx, d, wish)
+			another, err := a.spawn(ctx, d, a.settleRuntime(ctx, d, wish))
 			if err != nil || !another {
 				return false, err
 			}
@@ -276,7 +323,7 @@ func (a *app) upForeground(ctx context.Context, wish sandbox.Wish, profile bool)
 	began := time.Now()
 	var view sync.WaitGroup
 	var shown error
-	err = a.supervise(ctx, d, wish, slog.NewJSONHandler(log, nil), func() {
+	err = a.supervise(ctx, d, a.settleRuntime(ctx, d, wish), slog.NewJSONHandler(log, nil), func() {
 		view.Go(func() { shown = a.watch(context.WithoutCancel(ctx), c, began, profile) })
 	})
 	view.Wait()
