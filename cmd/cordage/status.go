@@ -47,6 +47,9 @@ func (a *app) newStatusCmd() *cobra.Command {
 
 func printStatus(w io.Writer, info sandbox.Info, nodes []sandbox.Node) error {
 	fmt.Fprintf(w, "sandbox %s: %s, up for %s, runtime %s\n", info.Name, info.Phase, seconds(time.Since(info.Started)), info.Runtime)
+	if info.RuntimeWhy != "" {
+		fmt.Fprintf(w, "  %s\n", info.RuntimeWhy)
+	}
 	if info.Adopted > 0 {
 		fmt.Fprintf(w, "  its supervisor has adopted %d running nodes\n", info.Adopted)
 	}
