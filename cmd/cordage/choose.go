@@ -49,6 +49,9 @@ func automatic(ctx context.Context, d sandbox.Dir, wish sandbox.Wish) (runtime, 
 	}
 	defer engine.Close()
 	version := "container engine " + engine.Facts().Version
+	if err := d.Make(); err != nil { // with the modes that PostgreSQL's own user needs
+		return "", "", err
+	}
 	program, err := keepProgram(d)
 	if err != nil {
 		return "", "", err
