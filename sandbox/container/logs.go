@@ -3,6 +3,7 @@ package container
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
@@ -102,7 +102,7 @@ func (r *Runtime) keep(ctx context.Context, node string, c container.Summary) er
 	if err != nil {
 		return err
 	}
-	err = r.copyLog(ctx, f, c.ID, client.ContainerLogsOptions{})
+	_, err = r.copyLog(ctx, f, c.ID, client.ContainerLogsOptions{})
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path+".new"))
 	}
@@ -110,15 +110,48 @@ func (r *Runtime) keep(ctx context.Context, node string, c container.Summary) er
 }
 
 // copyLog copies both streams of a container's log, in the order in which they were written.
-func (r *Runtime) copyLog(ctx context.Context, to io.Writer, id string, o client.ContainerLogsOptions) error {
-	o.ShowStdout, o.ShowStderr = true, true
+func (r *Runtime) copyLog(ctx context.Context, to io.Writer, id string, o client.ContainerLogsOptions) (last string, err error) {
+	err = r.readLog(ctx, id, o, func(at string, text []byte) error {
+		last = at
+		_, err := to.Write(text)
+		return err
+	})
+	return last, err
+}
+
+// maxPiece bounds a piece of a log, in bytes. The engine cuts at 16 KiB.
+const maxPiece = 1 << 20
+
+// readLog reads a container's log piece by piece, a line or a part of a long one, with the time at which the engine got
+// it, which sorts as text.
+func (r *Runtime) readLog(ctx context.Context, id string, o client.ContainerLogsOptions, each func(at string, text []byte) error) error {
+	o.ShowStdout, o.ShowStderr, o.Timestamps = true, true, true
 	log, err := r.engine.ContainerLogs(ctx, id, o)
 	if err != nil {
 		return explain("read the log of container "+id[:idLength], err)
 	}
 	defer log.Close()
-	_, err = stdcopy.StdCopy(to, to, log)
-	return err
+	const headerSize, sizeAt = 8, 4 // of the engine's multiplexed streams
+	header := make([]byte, headerSize)
+	for {
+		if _, err := io.ReadFull(log, header); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return explain("read the log of container "+id[:idLength], err)
+		}
+		size := binary.BigEndian.Uint32(header[sizeAt:])
+		if size > maxPiece {
+			return fmt.Errorf("read the log of container %s: a piece of %d bytes", id[:idLength], size)
+		}
+		piece := make([]byte, size)
+		if _, err := io.ReadFull(log, piece); err != nil {
+			return explain("read the log of container "+id[:idLength], err)
+		}
+		at, text, _ := bytes.Cut(piece, []byte(" "))
+		if err := each(string(at), text); err != nil {
+			return err
+		}
+	}
 }
 
 func (r *Runtime) removeLogs() error {
@@ -141,7 +174,7 @@ const exitLines = 20
 // lastWords are the last lines of the container's log.
 func (i *instance) lastWords(ctx context.Context) string {
 	var text bytes.Buffer
-	if err := i.r.copyLog(ctx, &text, i.id, client.ContainerLogsOptions{Tail: strconv.Itoa(exitLines)}); err != nil {
+	if _, err := i.r.copyLog(ctx, &text, i.id, client.ContainerLogsOptions{Tail: strconv.Itoa(exitLines)}); err != nil {
 		return ""
 	}
 	return strings.TrimRight(text.String(), "\n")
@@ -162,7 +195,7 @@ func (r *Runtime) Logs(ctx context.Context, node string, tail int, follow bool) 
 	if len(all) == 0 {
 		return nil, fmt.Errorf("read the log of %s: %w", node, fs.ErrNotExist)
 	}
-	before, begin, err := r.ending(ctx, all, tail)
+	before, last, err := r.ending(ctx, all, tail)
 	if err != nil {
 		return nil, fmt.Errorf("read the log of %s: %w", node, err)
 	}
@@ -176,7 +209,7 @@ func (r *Runtime) Logs(ctx context.Context, node string, tail int, follow bool) 
 		defer stop()
 		_, err := to.Write(before)
 		if err == nil {
-			err = r.follow(ctx, node, all[len(all)-1], begin, to)
+			err = r.follow(ctx, node, all[len(all)-1], last, to)
 		}
 		if ctx.Err() != nil {
 			err = io.EOF
@@ -197,18 +230,19 @@ func (f *followed) Close() error {
 	return f.PipeReader.Close()
 }
 
-// ending reads the last lines of all parts together; all when tail is negative. begin is where a reader that follows goes
-// on in the last part, in lines.
-func (r *Runtime) ending(ctx context.Context, all []part, tail int) (text []byte, begin int, err error) {
+// ending reads the last lines of all parts together; all when tail is negative. last is the time of the last piece of the
+// last part, after which a reader that follows goes on.
+func (r *Runtime) ending(ctx context.Context, all []part, tail int) (text []byte, last string, err error) {
 	var pieces [][]byte
 	left := tail
 	for n := len(all) - 1; n >= 0 && (tail < 0 || left > 0 || n == len(all)-1); n-- {
 		var whole bytes.Buffer
-		if err := r.readPart(ctx, &whole, all[n]); err != nil {
-			return nil, 0, err
+		at, err := r.readPart(ctx, &whole, all[n])
+		if err != nil {
+			return nil, "", err
 		}
 		if n == len(all)-1 {
-			begin = bytes.Count(whole.Bytes(), []byte("\n"))
+			last = at
 		}
 		piece := whole.Bytes()
 		if tail >= 0 {
@@ -218,24 +252,24 @@ func (r *Runtime) ending(ctx context.Context, all []part, tail int) (text []byte
 		pieces = append(pieces, piece)
 	}
 	slices.Reverse(pieces)
-	return bytes.Join(pieces, nil), begin, nil
+	return bytes.Join(pieces, nil), last, nil
 }
 
-func (r *Runtime) readPart(ctx context.Context, to io.Writer, p part) error {
+func (r *Runtime) readPart(ctx context.Context, to io.Writer, p part) (last string, err error) {
 	if p.path == "" {
-		err := r.copyLog(ctx, to, p.id, client.ContainerLogsOptions{})
+		last, err := r.copyLog(ctx, to, p.id, client.ContainerLogsOptions{})
 		if cerrdefs.IsNotFound(err) {
-			return nil // it is being put aside
+			return "", nil // it is being put aside
 		}
-		return err
+		return last, err
 	}
 	f, err := os.Open(p.path)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer f.Close()
 	_, err = io.Copy(to, f)
-	return err
+	return "", err
 }
 
 // lastLines cuts the last n lines off a text that ends with a newline.
@@ -256,24 +290,30 @@ func lastLines(text []byte, n int) []byte {
 // followInterval is how often a later container is looked for when one has ended.
 const followInterval = 100 * time.Millisecond
 
-// follow copies what a node logs after the first skip lines of a part, and then what its later containers log.
-func (r *Runtime) follow(ctx context.Context, node string, last part, skip int, to io.Writer) error {
+// follow copies what a node logs in a part after a time, and then what its later containers log.
+func (r *Runtime) follow(ctx context.Context, node string, now part, after string, to io.Writer) error {
 	for ctx.Err() == nil {
-		lines := &skipper{to: to, skip: skip}
-		err := r.copyLog(ctx, lines, last.id, client.ContainerLogsOptions{Follow: true})
-		if lines.err != nil || ctx.Err() != nil {
-			return lines.err // nobody reads any more
+		var lost error
+		err := r.readLog(ctx, now.id, client.ContainerLogsOptions{Follow: true, Since: after}, func(at string, text []byte) error {
+			if at <= after { // the engine gives what has come at that time once more
+				return nil
+			}
+			after = at
+			_, lost = to.Write(text)
+			return lost
+		})
+		if lost != nil || ctx.Err() != nil {
+			return lost // nobody reads any more
 		}
 		if err != nil && !cerrdefs.IsNotFound(err) && !gone(err) {
 			return err
 		}
-		skip = lines.seen
-		next, err := r.later(ctx, node, last)
+		next, err := r.later(ctx, node, now)
 		if err != nil {
 			return err
 		}
-		if next.id != last.id {
-			last, skip = next, 0
+		if next.id != now.id {
+			now, after = next, ""
 		}
 	}
 	return nil
@@ -302,32 +342,4 @@ func (r *Runtime) later(ctx context.Context, node string, last part) (part, erro
 		case <-tick.C:
 		}
 	}
-}
-
-// skipper passes on what comes after the first lines.
-type skipper struct {
-	to   io.Writer
-	skip int
-	seen int   // lines that have come
-	err  error // of the writer
-}
-
-func (s *skipper) Write(b []byte) (int, error) {
-	whole := len(b)
-	for len(b) > 0 && s.skip > 0 {
-		n := bytes.IndexByte(b, '\n')
-		if n < 0 {
-			return whole, nil
-		}
-		b = b[n+1:]
-		s.skip--
-		s.seen++
-	}
-	s.seen += bytes.Count(b, []byte("\n"))
-	if len(b) > 0 {
-		if _, s.err = s.to.Write(b); s.err != nil {
-			return 0, s.err
-		}
-	}
-	return whole, nil
 }

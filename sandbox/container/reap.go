@@ -38,7 +38,7 @@ func (r *Runtime) find(ctx context.Context, node string) (*instance, error) {
 
 // scan finds the running nodes of the sandbox, or the one of that name, and adopts those not known yet.
 func (r *Runtime) scan(ctx context.Context, node string) ([]*instance, error) {
-	which := r.ours().Add("status", running...)
+	which := r.ours().Add("status", running()...)
 	if node != "" {
 		which.Add("label", labelNode+"="+node)
 	}

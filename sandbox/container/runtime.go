@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -99,10 +100,14 @@ func (r *Runtime) Prepare(ctx context.Context, progress func(sandbox.Progress)) 
 	return g.Wait()
 }
 
-// image gives the image of a kind, which is looked for once.
+// image gives the image of a kind. Which one that is, is settled once; that it is still there is looked at each time.
 func (r *Runtime) image(ctx context.Context, kind sandbox.Kind, progress func(sandbox.Progress)) (string, error) {
-	if name, ok := r.images.Load(kind); ok {
-		return name.(string), nil //nolint:forcetypeassert // nothing else is stored
+	if known, ok := r.images.Load(kind); ok {
+		name := known.(string) //nolint:forcetypeassert // nothing else is stored
+		_, err := r.engine.ImageInspect(ctx, name)
+		if err == nil || !cerrdefs.IsNotFound(err) {
+			return name, explain("look for image "+name, err)
+		}
 	}
 	name, err := r.o.Images.Ensure(ctx, kind, progress)
 	if err != nil {
@@ -240,6 +245,67 @@ func (r *Runtime) Purge(ctx context.Context) error {
 	return errors.Join(remove(ctx, r.engine, r.ours()), r.removeLogs())
 }
 
+// Leftover is what a sandbox has at the engine.
+type Leftover struct {
+	Sandbox    string // its name
+	Dir        string // its directory
+	Owner      string // identifies it
+	Here       bool   // it was made on this machine
+	Containers int
+	Running    int // of the containers
+	Networks   int
+	Volumes    int
+}
+
+// Leftovers lists all that Cordage has made at the engine but images, sandbox by sandbox, whoever made it.
+func (e *Engine) Leftovers(ctx context.Context) ([]Leftover, error) {
+	byOwner := map[string]*Leftover{}
+	of := func(labels map[string]string) *Leftover {
+		owner := labels[labelOwner]
+		if byOwner[owner] == nil {
+			dir := labels[labelDir]
+			byOwner[owner] = &Leftover{Sandbox: labels[labelSandbox], Dir: dir, Owner: owner, Here: owner == ownerOf(dir)}
+		}
+		return byOwner[owner]
+	}
+	any := make(client.Filters).Add("label", labelOwner)
+	containers, err := e.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: any})
+	if err != nil {
+		return nil, explain("list containers", err)
+	}
+	for _, c := range containers.Items {
+		l := of(c.Labels)
+		l.Containers++
+		if isRunning(c) {
+			l.Running++
+		}
+	}
+	networks, err := e.NetworkList(ctx, client.NetworkListOptions{Filters: any})
+	if err != nil {
+		return nil, explain("list networks", err)
+	}
+	for _, n := range networks.Items {
+		of(n.Labels).Networks++
+	}
+	volumes, err := e.VolumeList(ctx, client.VolumeListOptions{Filters: any})
+	if err != nil {
+		return nil, explain("list volumes", err)
+	}
+	for _, v := range volumes.Items {
+		of(v.Labels).Volumes++
+	}
+	var all []Leftover
+	for _, owner := range slices.Sorted(maps.Keys(byOwner)) {
+		all = append(all, *byOwner[owner])
+	}
+	return all, nil
+}
+
+// RemoveAll removes all that the sandbox of a directory has at the engine but images, running or not.
+func (e *Engine) RemoveAll(ctx context.Context, dir string) error {
+	return remove(ctx, e, make(client.Filters).Add("label", labelOwner+"="+ownerOf(filepath.Clean(dir))))
+}
+
 // remove removes containers, networks and volumes.
 func remove(ctx context.Context, e *Engine, which client.Filters) error {
 	containers, err := e.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: which})
@@ -302,6 +368,9 @@ func (r *Runtime) lockStart(node string) (unlock func()) {
 	return m.Unlock
 }
 
-var running = []string{"running", "paused"} //nolint:gochecknoglobals // a constant
+// running are the states of a container that runs.
+func running() []string {
+	return []string{string(container.StateRunning), string(container.StatePaused)}
+}
 
-func isRunning(c container.Summary) bool { return slices.Contains(running, string(c.State)) }
+func isRunning(c container.Summary) bool { return slices.Contains(running(), string(c.State)) }

@@ -145,7 +145,6 @@ func (r *Runtime) run(ctx context.Context, spec sandbox.NodeSpec, ref string, p 
 	if noSpace(err) {
 		return nil, &DiskFullError{Attempt: "start " + spec.Name, Err: err}
 	}
-	r.images.Delete(spec.Kind) // it may be that which is gone
 	return nil, &StartError{Node: spec.Name, Image: ref, Err: err}
 }
 
