@@ -68,6 +68,7 @@ func printFindings(w io.Writer, findings []finding) error {
 // examine makes all checks.
 func (a *app) examine(ctx context.Context) []finding {
 	findings := []finding{checkJava(ctx), checkMaven(), checkCache(ctx), checkDisk(), checkMemory()}
+	findings = append(findings, checkEngine(ctx)...)
 	return append(findings, a.checkSandboxes(ctx)...)
 }
 
@@ -112,6 +113,36 @@ func checkCache(ctx context.Context) finding {
 		return bad("cache", "warning", err)
 	}
 	return finding{Check: "cache", State: "ok", Detail: "PostgreSQL and Kafka are complete in " + cache.Dir()}
+}
+
+// checkEngine looks at the container engine, if there is one, and for what sandboxes have there whose directory is gone.
+func checkEngine(ctx context.Context) []finding {
+	engine, left := leftAtEngine(ctx)
+	if engine == nil {
+		return []finding{{Check: "container engine", State: "ok", Detail: "none answers; sandboxes run as processes"}}
+	}
+	defer engine.Close()
+	facts := engine.Facts()
+	findings := []finding{{
+		Check: "container engine", State: "ok",
+		Detail: fmt.Sprintf("version %s, API %s, at %s", facts.Version, facts.API, facts.Host),
+	}}
+	for _, l := range left {
+		if !l.Here || (sandbox.Dir{Name: l.Sandbox, Path: l.Dir}).Exists() {
+			continue
+		}
+		f := finding{
+			Check: "sandbox " + l.Sandbox, State: "fault",
+			Detail: fmt.Sprintf("its directory %s is gone, but %d containers (%d run), %d networks and %d volumes of it are left",
+				l.Dir, l.Containers, l.Running, l.Networks, l.Volumes),
+			Remedy: "remove them: cordage down --purge --name " + l.Sandbox,
+		}
+		if d, err := sandbox.Locate(l.Sandbox); err != nil || d.Path != l.Dir {
+			f.Remedy = fmt.Sprintf("remove them: XDG_STATE_HOME=%s cordage down --purge --name %s", filepath.Dir(filepath.Dir(l.Dir)), l.Sandbox)
+		}
+		findings = append(findings, f)
+	}
+	return findings
 }
 
 // What a sandbox needs at least.

@@ -87,7 +87,10 @@ func (a *app) down(ctx context.Context, purge bool) error {
 // stopSandbox stops what runs; the first result tells whether anything did.
 func (a *app) stopSandbox(ctx context.Context, d sandbox.Dir, purge bool) (stopped bool, err error) {
 	lock, err := d.OpenLock() // before the stop: a purge removes its name
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && purge: // its directory may have been removed by hand
+		return purgeLeft(ctx, d)
+	case errors.Is(err, fs.ErrNotExist):
 		return false, nil // there is no such sandbox
 	}
 	if err != nil {
@@ -112,6 +115,9 @@ func (a *app) stopSandbox(ctx context.Context, d sandbox.Dir, purge bool) (stopp
 	orphans, err := supervisor.StopOrphans(ctx, d, r, purge)
 	if len(orphans) > 0 {
 		a.note("stopped %d nodes that a killed supervisor had left", len(orphans))
+	}
+	if err == nil && purge {
+		_, err = purgeLeft(ctx, d)
 	}
 	return stopped || len(orphans) > 0, err
 }

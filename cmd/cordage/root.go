@@ -79,6 +79,6 @@ func (a *app) commands() map[string][]*cobra.Command {
 		groupLook: {
 			a.newTopologyCmd(), a.newTopicsCmd(), a.newTraceCmd(), a.newLogsCmd(), a.newPSQLCmd(),
 		},
-		groupOther: {a.newPackageCmd(), a.newDoctorCmd(), a.newVersionCmd()},
+		groupOther: {a.newPackageCmd(), a.newImagesCmd(), a.newDoctorCmd(), a.newVersionCmd()},
 	}
 }

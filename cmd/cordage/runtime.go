@@ -58,3 +58,35 @@ func versions() map[string]string {
 	}
 	return v
 }
+
+// purgeLeft removes what a sandbox has at a container engine although its directory does not tell of it any more: it was
+// removed by hand, or is damaged. The result tells whether there was something.
+func purgeLeft(ctx context.Context, d sandbox.Dir) (bool, error) {
+	engine, left := leftAtEngine(ctx)
+	if engine == nil {
+		return false, nil
+	}
+	defer engine.Close()
+	for _, l := range left {
+		if l.Here && l.Dir == d.Path {
+			return true, engine.RemoveAll(ctx, d.Path)
+		}
+	}
+	return false, nil
+}
+
+// leftAtEngine lists what all sandboxes have at the container engine; no engine if none answers.
+func leftAtEngine(ctx context.Context) (*container.Engine, []container.Leftover) {
+	asking, cancel := context.WithTimeout(ctx, engineLimit)
+	defer cancel()
+	engine, err := container.Connect(asking)
+	if err != nil {
+		return nil, nil
+	}
+	left, err := engine.Leftovers(asking)
+	if err != nil {
+		engine.Close()
+		return nil, nil
+	}
+	return engine, left
+}
