@@ -6,6 +6,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/tui/launch"
+	"github.com/cordage-sandbox/cordage/tui/logs"
 	"github.com/cordage-sandbox/cordage/tui/scenarios"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 	"github.com/cordage-sandbox/cordage/tui/topology"
@@ -23,6 +24,7 @@ type Control interface {
 type Source interface {
 	Control
 	topology.Source
+	logs.Source
 	vnodes.Source
 	scenarios.Source
 }
@@ -33,6 +35,7 @@ func Views(s Source, host launch.Host, name string) []screen.View {
 		topology.New(s),
 		vnodes.New(s),
 		scenarios.New(s),
+		logs.New(s),
 		launch.New(host, name),
 	}
 }

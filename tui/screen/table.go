@@ -106,6 +106,9 @@ func (t Table) Fit(n, page int) Table {
 	return t
 }
 
+// Top is the first row that is seen.
+func (t Table) Top() int { return t.top }
+
 // Page is how many rows are seen in h lines, one of which is the head.
 func Page(h int) int { return max(1, h-1) }
 
