@@ -18,6 +18,7 @@ const (
 	maxTimeout     = time.Hour
 	maxSteps       = 1000 // rounds of one each
 	maxReplicas    = 8
+	maxBrokers     = 3
 )
 
 var (
@@ -30,7 +31,7 @@ func roles() []string { return []string{"crypto", "database", "rest"} }
 
 func (d *decoder) scenario(root ast.Node) *Scenario {
 	s := &Scenario{File: d.File, Timeout: defaultTimeout}
-	for _, e := range d.Entries(root, "a scenario", "name", "description", "timeout", "replicas", "vars", "steps") {
+	for _, e := range d.Entries(root, "a scenario", "name", "description", "timeout", "replicas", "brokers", "vars", "steps") {
 		switch e.Key {
 		case "name":
 			if s.Name = d.Text(e.Value, "name"); !scenarioName.MatchString(s.Name) {
@@ -44,6 +45,10 @@ func (d *decoder) scenario(root ast.Node) *Scenario {
 			s.Replicas = map[string]int{}
 			for _, r := range d.Entries(e.Value, "replicas", roles()...) {
 				s.Replicas[r.Key] = d.Number(r.Value, "replicas of "+r.Key, 1, maxReplicas)
+			}
+		case "brokers":
+			if s.Brokers = d.Number(e.Value, "brokers", 1, maxBrokers); s.Brokers == 2 {
+				d.Fault(d.Pos(e.Value), "brokers is 2; a sandbox has 1 or %d", maxBrokers)
 			}
 		case "vars":
 			for _, v := range d.Entries(e.Value, "vars") {

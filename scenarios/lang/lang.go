@@ -22,6 +22,7 @@ type Scenario struct {
 	Description string
 	Timeout     time.Duration  // of the whole run
 	Replicas    map[string]int // of worker types, in a sandbox started for this scenario alone
+	Brokers     int            // of Kafka, that the sandbox must have; 0: any number
 	Vars        []Assignment   // evaluated before the first step, in order
 	Steps       []Step
 }

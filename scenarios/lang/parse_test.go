@@ -17,6 +17,7 @@ name: demo
 description: Shows the language.
 timeout: 90s
 replicas: {database: 2}
+brokers: 3
 vars:
   alice: "CN=Alice-${run}, O=Acme, L=Leeds, C=GB"
 steps:
@@ -48,7 +49,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Name != "demo" || s.Timeout.Seconds() != 90 || s.Replicas["database"] != 2 || len(s.Steps) != 3 {
+	if s.Name != "demo" || s.Timeout.Seconds() != 90 || s.Replicas["database"] != 2 || s.Brokers != 3 || len(s.Steps) != 3 {
 		t.Fatalf("Parse gave %+v", s)
 	}
 	kinds := []string{s.Steps[0].Action.Kind(), s.Steps[1].Action.Kind(), s.Steps[2].Action.Kind()}
@@ -59,7 +60,7 @@ func TestParse(t *testing.T) {
 	if err != nil || alice != "CN=Alice-r1, O=Acme, L=Leeds, C=GB" {
 		t.Errorf("alice = %v, %v", alice, err)
 	}
-	if s.Steps[1].Pos != (lang.Pos{File: "demo.yaml", Line: 15, Column: 5}) {
+	if s.Steps[1].Pos != (lang.Pos{File: "demo.yaml", Line: 16, Column: 5}) {
 		t.Errorf("second step is at %v", s.Steps[1].Pos)
 	}
 }
@@ -76,7 +77,7 @@ func TestParseFaults(t *testing.T) {
 			"f.yaml:2:8: not valid YAML"}},
 		"not an object": {"- a\n", []string{"f.yaml:1:1: a scenario must be an object, not a list"}},
 		"unknown member": {"name: a\nstep: []\n", []string{
-			`f.yaml:2:1: a scenario has no member "step"; it may have name, description, timeout, replicas, vars, steps`}},
+			`f.yaml:2:1: a scenario has no member "step"; it may have name, description, timeout, replicas, brokers, vars, steps`}},
 		"several at once": {"name: A b\ntimeout: soon\nsteps:\n  - rest: {method: FETCH, path: /x}\n  - sql: {query: select 1}\n", []string{
 			`f.yaml:1:7: name "A b" must be`,
 			`f.yaml:2:10: timeout is "soon"; it must be a duration`,
@@ -94,6 +95,7 @@ func TestParseFaults(t *testing.T) {
 		"duplicate member":                 {"name: a\nname: b\n", []string{"f.yaml:2:1: not valid YAML"}},
 		"deep":                             {"name: " + strings.Repeat("[", 1000), []string{"nested deeper"}},
 		"deep lists":                       {"name: a\nsteps:\n" + strings.Repeat("- ", 1000) + "a\n", []string{"nested deeper"}},
+		"two brokers":                      {"name: a\nbrokers: 2\nsteps: [{expect: {that: 'true'}}]\n", []string{"f.yaml:2:10: brokers is 2; a sandbox has 1 or 3"}},
 		"too many replicas": {"name: a\nreplicas: {database: 99, lb: 1}\nsteps: [{expect: {that: 'true'}}]\n", []string{
 			"f.yaml:2:22: replicas of database is 99; it must be from 1 to 8", `replicas has no member "lb"`}},
 	} {

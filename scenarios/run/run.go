@@ -85,6 +85,8 @@ type Result struct {
 	Want    string `json:"want,omitempty"`
 	Got     string `json:"got,omitempty"`
 
+	Trace string `json:"trace,omitempty"` // id of the trace of the last REST request, where its answer had one
+
 	Parent *Result `json:"-"` // the step that this one is part of; nil for the steps of a scenario
 }
 

@@ -75,7 +75,11 @@ func (v *View) about(f screen.Frame, r treeRow, w int) (lines []string) {
 		return append(lines, v.summary(f, r)...)
 	}
 	s := r.step
-	lines = append(lines, t.Dim.Render(screen.Cut(s.place, w)))
+	place := s.place
+	if s.trace != "" {
+		place += ", trace " + s.trace[:min(len(s.trace), 12)] + " (t)"
+	}
+	lines = append(lines, t.Dim.Render(screen.Cut(place, w)))
 	switch {
 	case s.status == run.Failed && r.inner:
 		lines = append(lines, t.Dim.Render("a step inside failed"))

@@ -11,7 +11,7 @@ import (
 )
 
 type keyMap struct {
-	Run, RunAll, Again, Mark, Show, Fold, Read, Other, Steps, Stop, Save, Open, Failed key.Binding
+	Run, RunAll, Again, Mark, Show, Fold, Read, Other, Steps, Stop, Save, Open, Failed, Trace key.Binding
 
 	List screen.ListKeys
 
@@ -36,6 +36,7 @@ func newKeyMap() keyMap {
 		Save:   bind("s", "save JUnit", "s"),
 		Open:   bind("o", "open file", "o"),
 		Failed: bind("f", "failed step", "f"),
+		Trace:  bind("t", "follow request", "t"),
 		List:   screen.NewListKeys(),
 		Submit: bind("enter", "take it", "enter"),
 		Cancel: bind("esc", "close", "esc"),
@@ -65,7 +66,9 @@ func (k keyMap) list(v *View) []key.Binding {
 		list = []key.Binding{k.Show, k.Again, stop, k.Other, enabled(k.Save, saved)}
 	case onSteps:
 		k.Steps.SetHelp("←", "scenarios")
-		list = []key.Binding{k.Read, k.Fold, enabled(k.Failed, v.shown != nil && v.shown.verdict() == "failed"), stop, enabled(k.Again, saved), enabled(k.Save, saved), k.Steps, k.Other}
+		r, ok := v.current()
+		traced := ok && r.step != nil && r.step.trace != ""
+		list = []key.Binding{k.Read, k.Fold, enabled(k.Trace, traced), enabled(k.Failed, v.shown != nil && v.shown.verdict() == "failed"), stop, enabled(k.Again, saved), enabled(k.Save, saved), k.Steps, k.Other}
 	}
 	return append(list, k.List.All()...)
 }
@@ -156,6 +159,8 @@ func (v *View) stepsKey(msg tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case key.Matches(msg, k.Again) && v.shown.over:
 		return v.start(v.shown.scenarios)
+	case key.Matches(msg, k.Trace):
+		return v.followRequest()
 	case key.Matches(msg, k.Read):
 		v.reading, v.scroll = !v.reading, 0
 		return nil
@@ -171,6 +176,14 @@ func (v *View) stepsKey(msg tea.KeyPressMsg) tea.Cmd {
 	var took bool
 	if v.tree, took = v.tree.Update(msg, len(rows), v.treePage()); took {
 		v.follow, v.scroll = false, 0
+	}
+	return nil
+}
+
+// followRequest shows the request of the step under the cursor hop by hop.
+func (v *View) followRequest() tea.Cmd {
+	if r, ok := v.current(); ok && r.step != nil && r.step.trace != "" {
+		return screen.Go("messages", screen.OpenTrace{ID: r.step.trace})
 	}
 	return nil
 }

@@ -57,6 +57,7 @@ type step struct {
 	took               time.Duration
 	err                string
 	request, want, got string
+	trace              string // id of its last REST request
 	steps              []*step
 }
 
@@ -146,7 +147,7 @@ func (s *session) watch(r *run.Result, into *scenarioRun) {
 func stepOf(r *run.Result) *step {
 	s := &step{
 		name: r.Name, place: r.Place, status: r.Status, began: r.Started, took: r.Duration, err: r.Error,
-		request: r.Request, want: r.Want, got: r.Got,
+		request: r.Request, want: r.Want, got: r.Got, trace: r.Trace,
 	}
 	for _, inner := range r.Steps {
 		s.steps = append(s.steps, stepOf(inner))

@@ -61,15 +61,26 @@ func (p *page) say(label, text string, style lipgloss.Style) {
 	p.lines = append(p.lines, screen.Labelled(p.f, label, screen.Line(text), style, p.w)...)
 }
 
+// code shows a hash or a like text, which is broken anywhere.
+func (p *page) code(label, text string) {
+	const column = 12
+	w := max(8, p.w-column)
+	for text = screen.Line(text); text != ""; label = "" {
+		n := min(w, len(text))
+		p.lines = append(p.lines, p.f.Theme.Dim.Render(screen.Pad(label, column)+text[:n]))
+		text = text[n:]
+	}
+}
+
 func (v *View) nodeDetails(p *page, n client.VNode) {
 	t := p.f.Theme
 	id := n.HoldingIdentity
 	p.head(id.X500Name)
 	p.say("short hash", id.ShortHash, t.Data)
-	p.say("full hash", id.FullHash, t.Dim)
+	p.code("full hash", id.FullHash)
 	p.say("group", id.GroupID, t.Dim)
 	p.say("CPI", n.CPI.Name+" "+n.CPI.Version, t.Text)
-	p.say("signer", n.CPI.Signers, t.Dim)
+	p.code("signer", n.CPI.Signers)
 	p.title("state")
 	for _, s := range [][2]string{{"flows", n.Flow}, {"start flows", n.FlowStart}, {"peers", n.FlowP2P}, {"vault", n.VaultDB}} {
 		sign, style := t.Signs.Ready, t.Good
@@ -157,8 +168,8 @@ func (v *View) cpiDetails(p *page, c client.CPI) {
 	t := p.f.Theme
 	p.head(c.ID.Name + " " + c.ID.Version)
 	p.say("checksum", c.Checksum, t.Data)
-	p.say("in full", c.FullChecksum, t.Dim)
-	p.say("signer", c.ID.Signers, t.Dim)
+	p.code("in full", c.FullChecksum)
+	p.code("signer", c.ID.Signers)
 	p.say("uploaded", c.Timestamp.Local().Format(time.DateTime), t.Text)
 	p.say("nodes", fmt.Sprint(v.uses(c)), t.Text)
 	p.title("CPKs")
@@ -168,7 +179,7 @@ func (v *View) cpiDetails(p *page, c client.CPI) {
 	}
 	for _, k := range cpks {
 		p.say(strings.ToLower(k.Type), k.ID.Name+" "+k.ID.Version, t.Text)
-		p.say("", k.Hash, t.Dim)
+		p.code("", k.Hash)
 	}
 	v.policyDetails(p, c)
 	p.title("actions")

@@ -96,6 +96,8 @@ func (v *View) empty(f screen.Frame) []string {
 	t := f.Theme
 	key := func(k, about string) string { return t.Key.Render(k) + t.Dim.Render("  "+about) }
 	switch {
+	case v.state != nil && v.state.Link == screen.Absent:
+		return []string{t.Text.Render("the sandbox does not run"), "", t.Dim.Render("view launch starts it")}
 	case v.fault != nil:
 		lines := []string{t.Warn.Render(t.Signs.Warning + " the cluster's REST API cannot be asked at present")}
 		for _, l := range screen.Wrap(screen.Line(v.fault.Error()), max(20, v.listWidth()-8)) {
