@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -115,14 +116,17 @@ type scenarioFlags struct {
 
 func (a *app) newScenarioRunCmd() *cobra.Command {
 	var f scenarioFlags
+	var w wishFlags
 	cmd := &cobra.Command{
 		Use:   "run all | NAME | FILE | DIRECTORY ...",
 		Short: "Run scenarios in the running sandbox, or in one of their own that is removed afterwards",
 		Long: `Run scenarios: those that ship by name (all: every one), others by their file or directory. All files are checked before
-anything starts. If the sandbox does not run, one is started for the scenarios alone, and removed afterwards.`,
+anything starts. If the sandbox does not run, or has not the Kafka brokers that a scenario needs, one is started for the
+scenarios alone, as the sandbox file and the flags have it, and removed afterwards.`,
 		Example: `  cordage scenario run vnode-creation
   cordage scenario run notary-uniqueness --junit report.xml
   cordage scenario run all
+  cordage scenario run kafka-broker-loss --runtime container
   cordage scenario run mine.yaml more/ --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -133,10 +137,15 @@ anything starts. If the sandbox does not run, one is started for the scenarios a
 			if err := checkJUnit(f.junit); err != nil {
 				return err
 			}
-			return a.runScenarios(cmd.Context(), scenarios, f)
+			asked, err := w.wish()
+			if err != nil {
+				return &usageError{err}
+			}
+			return a.runScenarios(cmd.Context(), scenarios, asked, f)
 		},
 	}
 	cmd.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report to this `file`")
+	w.registerRuntime(cmd.Flags())
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave a sandbox that was started for the scenarios running if one fails")
 	return cmd
 }
@@ -245,40 +254,97 @@ func checkJUnit(file string) error {
 	return nil
 }
 
-// runScenarios runs scenarios where they find a sandbox, or starts one for them.
-func (a *app) runScenarios(ctx context.Context, scenarios []*lang.Scenario, f scenarioFlags) error {
+// runScenarios runs scenarios in the sandbox that runs, and starts others for those that it does not fit.
+func (a *app) runScenarios(ctx context.Context, scenarios []*lang.Scenario, asked sandbox.Wish, f scenarioFlags) error {
 	// A reader of the answer that goes away, as in "| head", must not end this process before it has put back what
 	// scenarios changed, or removed their sandbox: while the signal is received here, writing fails in its place.
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
-	c, err := a.connect(ctx)
-	if _, none := errors.AsType[*sandbox.NotRunningError](err); none {
-		return a.inOwnSandbox(ctx, scenarios, f)
-	}
+	wish, err := a.wish(asked)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	return a.runAttached(ctx, c, scenarios, f)
+	results, err := a.runEach(ctx, scenarios, wish, f)
+	if err := errors.Join(err, writeJUnit(f.junit, results)); err != nil {
+		return err
+	}
+	return a.conclude(results)
 }
 
-// inOwnSandbox starts a sandbox, runs the scenarios there, and removes it, however they end.
-func (a *app) inOwnSandbox(ctx context.Context, scenarios []*lang.Scenario, f scenarioFlags) (err error) {
+// runEach runs scenarios, those in the running sandbox first. What ends it is an error; a scenario that fails is not.
+func (a *app) runEach(ctx context.Context, scenarios []*lang.Scenario, wish sandbox.Wish, f scenarioFlags) ([]*run.Result, error) {
+	c, err := a.connect(ctx)
+	_, none := errors.AsType[*sandbox.NotRunningError](err)
+	switch {
+	case none:
+		a.note("no sandbox %s runs; the scenarios get one of their own", a.name)
+	case err != nil:
+		return nil, err
+	default:
+		defer c.Close()
+	}
+	var results []*run.Result
+	if !none {
+		info, err := c.Sandbox(ctx)
+		if err != nil {
+			return nil, err
+		}
+		here, elsewhere := split(scenarios, max(1, info.Spec.Brokers))
+		for _, s := range elsewhere {
+			a.note("scenario %s needs a sandbox of %d Kafka brokers, and gets one of its own", s.Name, s.Brokers)
+		}
+		if results, err = a.runAttached(ctx, c, here); err != nil {
+			return results, err
+		}
+		scenarios = elsewhere
+	}
+	for _, brokers := range []int{1, sandbox.Replication} {
+		var group []*lang.Scenario
+		if group, scenarios = split(scenarios, brokers); len(group) == 0 {
+			continue
+		}
+		wish.Brokers = brokers
+		more, err := a.inOwnSandbox(ctx, group, wish, f)
+		if results = append(results, more...); err != nil {
+			return results, err
+		}
+	}
+	return results, nil
+}
+
+// split separates the scenarios that a sandbox of so many brokers fits from the others.
+func split(scenarios []*lang.Scenario, brokers int) (fit, others []*lang.Scenario) {
+	for _, s := range scenarios {
+		if s.Brokers == 0 || s.Brokers == brokers {
+			fit = append(fit, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	return fit, others
+}
+
+// inOwnSandbox starts a sandbox, runs the scenarios there, and removes it, however they end. Ports stay open: those of the
+// wish may be another sandbox's.
+func (a *app) inOwnSandbox(ctx context.Context, scenarios []*lang.Scenario, wish sandbox.Wish, f scenarioFlags) (results []*run.Result, err error) {
 	own := *a
-	own.name, own.out, own.json = fmt.Sprintf("scenario-%d", os.Getpid()), a.err, false // its messages are not the answer
-	wish := sandbox.Wish{Replicas: map[string]int{}}
+	own.name, own.named = fmt.Sprintf("scenario-%d-%d", os.Getpid(), wish.Brokers), true
+	own.out, own.json = a.err, false // its messages are not the answer
+	wish.Ports, wish.Replicas = nil, maps.Clone(wish.Replicas)
 	for _, s := range scenarios {
 		for role, n := range s.Replicas {
+			if wish.Replicas == nil {
+				wish.Replicas = map[string]int{}
+			}
 			wish.Replicas[role] = max(n, wish.Replicas[role])
 		}
 	}
-	a.note("no sandbox %s runs; the scenarios get one of their own", a.name)
 	if err := own.up(ctx, wish, false); err != nil {
-		return errors.Join(err, own.remove(ctx))
+		return nil, errors.Join(err, own.remove(ctx))
 	}
 	defer func() {
-		if f.keep && err != nil {
+		if f.keep && (err != nil || failures(results) > 0) {
 			a.note("sandbox %s is kept; remove it with: cordage down --purge --name %[1]s", own.name)
 			return
 		}
@@ -286,10 +352,10 @@ func (a *app) inOwnSandbox(ctx context.Context, scenarios []*lang.Scenario, f sc
 	}()
 	c, err := own.connect(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.Close()
-	return a.runAttached(ctx, c, scenarios, f)
+	return a.runAttached(ctx, c, scenarios)
 }
 
 // remove takes a sandbox down for good, also when ctx has ended.
@@ -300,32 +366,26 @@ func (a *app) remove(ctx context.Context) error {
 // detachLimit bounds what is put back after scenarios.
 const detachLimit = time.Minute
 
-func (a *app) runAttached(ctx context.Context, c *client.Client, scenarios []*lang.Scenario, f scenarioFlags) (err error) {
+func (a *app) runAttached(ctx context.Context, c *client.Client, scenarios []*lang.Scenario) (results []*run.Result, err error) {
 	dir, err := os.MkdirTemp("", "cordage-scenario-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(dir) // it is in the user's own directory for temporary files
 	live := a.newStepLine()
-	var results []*run.Result
 	for _, s := range scenarios {
 		result, err := a.runOne(ctx, c, s, dir, live)
 		if result != nil {
 			results = append(results, result)
 			if !a.json {
-				if err := report.Tree(a.out, result); err != nil {
-					return errors.Join(err, writeJUnit(f.junit, results))
-				}
+				err = errors.Join(err, report.Tree(a.out, result))
 			}
 		}
 		if err != nil {
-			return errors.Join(err, writeJUnit(f.junit, results))
+			return results, err
 		}
 	}
-	if err := writeJUnit(f.junit, results); err != nil {
-		return err
-	}
-	return a.conclude(results)
+	return results, nil
 }
 
 func (a *app) runOne(ctx context.Context, c *client.Client, s *lang.Scenario, dir string, live *stepLine) (_ *run.Result, err error) {
@@ -344,19 +404,22 @@ func (a *app) runOne(ctx context.Context, c *client.Client, s *lang.Scenario, di
 }
 
 func (a *app) conclude(results []*run.Result) error {
-	failed := 0
+	if err := a.answer(results, func(w io.Writer) error { return report.Summary(w, results) }); err != nil {
+		return err
+	}
+	if failed := failures(results); failed > 0 {
+		return &checksError{fmt.Sprintf("%d of %d scenarios failed", failed, len(results))}
+	}
+	return nil
+}
+
+func failures(results []*run.Result) (failed int) {
 	for _, r := range results {
 		if r.Status != run.Passed {
 			failed++
 		}
 	}
-	if err := a.answer(results, func(w io.Writer) error { return report.Summary(w, results) }); err != nil {
-		return err
-	}
-	if failed > 0 {
-		return &checksError{fmt.Sprintf("%d of %d scenarios failed", failed, len(results))}
-	}
-	return nil
+	return failed
 }
 
 func writeJUnit(path string, results []*run.Result) (err error) {
