@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/tui/launch"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 	"github.com/cordage-sandbox/cordage/tui/theme"
 )
@@ -82,7 +83,16 @@ func newInput() textinput.Model {
 
 // Init begins the event stream and starts the views.
 func (m *Model) Init() tea.Cmd {
-	return tea.Batch(tea.RequestBackgroundColor, tick(), m.begin())
+	cmd := tea.Batch(tea.RequestBackgroundColor, tick(), m.begin())
+	if m.config.Begin != nil {
+		cmd = tea.Batch(cmd, screen.Go(launch.Name, launch.Start{Wish: *m.config.Begin}))
+	}
+	return cmd
+}
+
+// Info is what was known last of the sandbox, and whether its supervisor answers.
+func (m *Model) Info() (info sandbox.Info, connected bool) {
+	return m.state.Info, m.state.Link == screen.Connected
 }
 
 // begin follows the sandbox and starts the views.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 )
 
@@ -21,9 +22,10 @@ type Config struct {
 	Source Control       // nil: what Open gives
 	Views  []screen.View // nil: what Open gives
 
-	First   string // name of the view to begin with; empty: the first
-	Dark    bool   // background, until the terminal tells
-	ASCII   bool   // draw with ASCII only
+	Begin   *sandbox.Wish // start the sandbox at once
+	First   string        // name of the view to begin with; empty: the first
+	Dark    bool          // background, until the terminal tells
+	ASCII   bool          // draw with ASCII only
 	NoMouse bool
 
 	// Command makes a command line of Cordage, for the sandbox, to be run in the terminal.

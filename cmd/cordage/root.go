@@ -25,7 +25,8 @@ func (a *app) newRootCmd() *cobra.Command {
 		Use:   "cordage",
 		Short: "A whole Corda-5-style cluster on this machine: launched, watched and scripted",
 		Long: `Cordage runs a Corda-5-style cluster on one machine: PostgreSQL 14, Apache Kafka 3.2 and the cluster's own
-worker processes. "cordage up" brings a sandbox up, "cordage down" takes it down.
+worker processes. "cordage up" brings a sandbox up, "cordage down" takes it down. In a terminal, "cordage" alone opens the
+terminal UI.
 
 Answers go to standard output, everything else to standard error. Exit codes: cordage help exit-codes.`,
 		Example:       "  cordage up\n  cordage status\n  cordage down",
@@ -34,7 +35,13 @@ Answers go to standard output, everything else to standard error. Exit codes: co
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
 			a.started, a.named = true, cmd.Flags().Changed("name")
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !a.interactive() {
+				return cmd.Help()
+			}
+			_, err := a.tui(cmd.Context(), tuiFlags{}, nil)
+			return err
+		},
 		Args: cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVarP(&a.name, "name", "n", sandbox.DefaultName, "`sandbox` that is meant; otherwise the one that the sandbox file names")
@@ -55,7 +62,26 @@ Answers go to standard output, everything else to standard error. Exit codes: co
 		}
 	}
 	root.AddCommand(newExitCodesTopic(), newWorkerCmd(), a.newSuperviseCmd(), newReceiveCmd(), newHealthCmd())
+	addCompletionExamples(root)
 	return root
+}
+
+// addCompletionExamples makes the command of completion scripts, which otherwise comes later, and gives it examples.
+func addCompletionExamples(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil { // it has just been made
+		panic(err)
+	}
+	completion.Example = "  cordage completion bash > ~/.local/share/bash-completion/completions/cordage"
+	for _, shell := range completion.Commands() {
+		shell.Example = map[string]string{
+			"bash":       completion.Example,
+			"zsh":        "  cordage completion zsh > \"${fpath[1]}/_cordage\"",
+			"fish":       "  cordage completion fish > ~/.config/fish/completions/cordage.fish",
+			"powershell": "  cordage completion powershell | Out-String | Invoke-Expression",
+		}[shell.Name()]
+	}
 }
 
 // Groups of commands in the help.

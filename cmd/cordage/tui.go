@@ -42,7 +42,8 @@ Colours follow the terminal's background; NO_COLOR turns them off. ASCII is draw
 			if !a.interactive() {
 				return &usageError{errors.New("the terminal UI needs a terminal on standard input and output; cordage status and cordage topology print the same")}
 			}
-			return a.tui(cmd.Context(), f)
+			_, err := a.tui(cmd.Context(), f, nil)
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&f.view, "view", "", "`view` to begin with (default: the last one)")
@@ -59,19 +60,20 @@ func (a *app) interactive() bool {
 	}
 	_, out := isTerminal(a.out)
 	_, typed := isTerminal(in)
-	return out && typed
+	return out && typed && os.Getenv("CI") == ""
 }
 
-// tui shows the terminal UI until the user leaves it.
-func (a *app) tui(ctx context.Context, f tuiFlags) error {
+// tui shows the terminal UI until the user leaves it; with a wish it starts the sandbox first. The result is the sandbox
+// that was shown last.
+func (a *app) tui(ctx context.Context, f tuiFlags, begin *sandbox.Wish) (sandbox.Info, error) {
 	if err := sandbox.CheckName(a.name); err != nil {
-		return &usageError{err}
+		return sandbox.Info{}, &usageError{err}
 	}
 	base, err := sandbox.Base()
 	if err != nil {
-		return err
+		return sandbox.Info{}, err
 	}
-	host := &tuiHost{ctx: ctx, app: &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, name: a.name, started: true}}
+	host := &tuiHost{ctx: ctx, app: &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, name: a.name, started: true}, settled: begin != nil}
 	defer host.close()
 	remembered := filepath.Join(base, "tui.json")
 	session := tui.Remember(remembered)
@@ -79,11 +81,28 @@ func (a *app) tui(ctx context.Context, f tuiFlags) error {
 		session.View = f.view
 	}
 	m := tui.New(tui.Config{
-		Name: a.name, First: session.View, Open: host.open, Dark: true, ASCII: f.ascii || !utf8Locale(os.Getenv), NoMouse: f.noMouse,
+		Name: a.name, First: session.View, Begin: begin, Open: host.open, Dark: true, ASCII: f.ascii || !utf8Locale(os.Getenv), NoMouse: f.noMouse,
 		Command: host.command,
 	})
-	err = tui.Run(ctx, m, base, a.in, a.out)
-	return errors.Join(err, m.Session().Keep(remembered))
+	err = errors.Join(tui.Run(ctx, m, base, a.in, a.out), m.Session().Keep(remembered))
+	info, connected := m.Info()
+	if connected && err == nil {
+		flag := ""
+		if info.Name != sandbox.DefaultName {
+			flag = " --name " + info.Name
+		}
+		a.note("sandbox %s is %s and goes on; come back with: cordage tui%s, stop it with: cordage down%[3]s", info.Name, info.Phase, flag)
+	}
+	return info, err
+}
+
+// upInTUI is "cordage up" in a terminal.
+func (a *app) upInTUI(ctx context.Context, wish sandbox.Wish) error {
+	info, err := a.tui(ctx, tuiFlags{}, &wish)
+	if err == nil && info.Phase == sandbox.PhaseFailed && info.Failure != nil {
+		return &sandbox.StartError{Sandbox: info.Name, Failure: *info.Failure}
+	}
+	return err
 }
 
 // utf8Locale tells whether the terminal is told to be able to draw Unicode; without any locale it is taken to be.
@@ -103,6 +122,8 @@ type tuiHost struct {
 	app  *app
 	name string // of the sandbox that is shown
 	c    *client.Client
+
+	settled bool // wishes are complete: the sandbox file is part of them
 }
 
 func (h *tuiHost) close() {
@@ -153,16 +174,22 @@ func (h *tuiHost) Sandboxes(ctx context.Context) ([]launch.Sandbox, error) {
 }
 
 // Start starts a sandbox in the background, as cordage up does.
-func (h *tuiHost) Start(ctx context.Context, name string, wish sandbox.Wish) error {
+func (h *tuiHost) Start(ctx context.Context, name string, wish sandbox.Wish) (running bool, err error) {
 	d, err := sandbox.Locate(name)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if !h.settled { // "cordage up" has read the sandbox file already
+		if wish, err = h.app.wish(wish); err != nil {
+			return false, err
+		}
 	}
 	c := client.Open(d)
 	defer c.Close()
-	_, err = h.app.begin(ctx, d, c, wish)
-	return err
+	return h.app.begin(ctx, d, c, wish)
 }
 
 // Runtimes are those that can be chosen.
-func (h *tuiHost) Runtimes() []string { return []string{sandbox.Processes, sandbox.Containers} }
+func (h *tuiHost) Runtimes() []string {
+	return []string{sandbox.Auto, sandbox.Processes, sandbox.Containers}
+}

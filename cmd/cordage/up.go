@@ -42,6 +42,7 @@ type upFlags struct {
 	offline    bool
 	foreground bool
 	profile    bool
+	noTUI      bool
 }
 
 func (a *app) newUpCmd() *cobra.Command {
@@ -52,6 +53,9 @@ func (a *app) newUpCmd() *cobra.Command {
 		Long: `Start PostgreSQL, Kafka and the workers, and return when a virtual node can be created. The sandbox stays in the
 background until "cordage down". What is not given, neither here nor in the sandbox file, stays as it was at the last start; a
 running sandbox is left as it is.
+
+In a terminal the terminal UI shows the start and then the cluster; leaving it (q) leaves the sandbox running. With
+--no-tui, --foreground, --profile or --json, in a pipe and in CI it prints lines instead.
 
 Nodes run as processes or in containers. If that is left open, containers are taken where a container engine answers and has
 the images; a sandbox that has data keeps its runtime.
@@ -72,6 +76,9 @@ status" shows them; 0 means a free one again.`,
 			}
 			ctx, stop := withHangUp(cmd.Context())
 			defer stop()
+			if !f.noTUI && !f.foreground && !f.profile && a.interactive() {
+				return a.upInTUI(ctx, wish)
+			}
 			if f.foreground {
 				return a.upForeground(ctx, wish, f.profile)
 			}
@@ -82,6 +89,7 @@ status" shows them; 0 means a free one again.`,
 	f.register(flags)
 	flags.BoolVar(&f.offline, "offline", false, "fetch nothing: fail if something is missing in the cache")
 	flags.BoolVar(&f.foreground, "foreground", false, "stay, and stop everything on Ctrl-C or SIGTERM")
+	flags.BoolVar(&f.noTUI, "no-tui", false, "print lines also in a terminal, and return when the cluster is ready")
 	flags.BoolVar(&f.profile, "profile", false, "print how the start spent its time")
 	return cmd
 }

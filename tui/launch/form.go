@@ -19,6 +19,7 @@ const (
 	fieldRuntime
 	fieldDatabases
 	fieldPartitions
+	fieldBrokers
 	fieldRoles
 )
 
@@ -31,6 +32,7 @@ type form struct {
 	runtime    string
 	databases  sandbox.Databases
 	partitions int
+	brokers    int
 	roles      []string
 	replicas   map[string]int
 	at         int
@@ -45,13 +47,22 @@ func newForm(name string, runtimes []string) form {
 	f.name.CharLimit = longest
 	f.name.SetVirtualCursor(false)
 	f.name.SetValue(name)
-	f.load(sandbox.DefaultSpec(name))
+	f.load(newSpec(name, runtimes))
 	return f
+}
+
+// newSpec is what a sandbox is that keeps nothing yet: the first runtime is the one to propose.
+func newSpec(name string, runtimes []string) sandbox.Spec {
+	s := sandbox.DefaultSpec(name)
+	if len(runtimes) > 0 {
+		s.Runtime = runtimes[0]
+	}
+	return s
 }
 
 // load takes over a specification.
 func (f *form) load(s sandbox.Spec) {
-	f.runtime, f.databases, f.partitions, f.replicas = s.Runtime, s.Databases, s.Partitions, map[string]int{}
+	f.runtime, f.databases, f.partitions, f.brokers, f.replicas = s.Runtime, s.Databases, s.Partitions, max(1, s.Brokers), map[string]int{}
 	f.roles = sandbox.RoleNames()
 	for _, r := range f.roles {
 		f.replicas[r] = s.Replicas[r]
@@ -75,7 +86,7 @@ func (f *form) reload() {
 	if s, ok := f.known[f.name.Value()]; ok {
 		f.load(s.Spec)
 	} else {
-		f.load(sandbox.DefaultSpec(f.name.Value()))
+		f.load(newSpec(f.name.Value(), f.runtimes))
 	}
 }
 
@@ -84,7 +95,7 @@ func (f *form) typing() bool { return f.at == fieldName }
 // fixed tells that a field is part of the sandbox's data.
 func (f *form) fixed(field int) bool {
 	_, kept := f.known[f.name.Value()]
-	return kept && (field == fieldRuntime || field == fieldDatabases || field == fieldPartitions)
+	return kept && (field == fieldRuntime || field == fieldDatabases || field == fieldPartitions || field == fieldBrokers)
 }
 
 // check checks all fields.
@@ -102,11 +113,17 @@ func (f *form) check() error {
 
 // wish is what the form asks for: what differs from what is.
 func (f *form) wish() sandbox.Wish {
-	is := sandbox.DefaultSpec(f.name.Value())
+	is := newSpec(f.name.Value(), nil)
 	if s, ok := f.known[f.name.Value()]; ok {
 		is = s.Spec
 	}
 	w := sandbox.Wish{}
+	if _, kept := f.known[is.Name]; !kept {
+		w.Runtime = f.runtime
+	}
+	if f.brokers != max(1, is.Brokers) {
+		w.Brokers = f.brokers
+	}
 	for _, r := range f.roles {
 		if f.replicas[r] != is.Replicas[r] {
 			if w.Replicas == nil {
@@ -190,6 +207,8 @@ func (f *form) change(by int) {
 		}
 	case fieldDatabases:
 		f.databases = map[sandbox.Databases]sandbox.Databases{sandbox.Shared: sandbox.Separate, sandbox.Separate: sandbox.Shared}[f.databases]
+	case fieldBrokers:
+		f.brokers = sandbox.Replication + 1 - f.brokers // one, or as many as there are copies
 	case fieldPartitions:
 		f.partitions = min(max(f.partitions+by, 1), sandbox.MaxPartitions)
 	default:
@@ -231,11 +250,14 @@ func (f *form) lines(fr screen.Frame) (lines []string) {
 		about = strings.Replace(about, "sandboxs", "sandboxes", 1)
 	}
 	field(fieldName, "sandbox", name, about)
-	field(fieldRuntime, "runtime", f.runtime, "")
+	field(fieldRuntime, "runtime", f.runtime, map[string]string{
+		sandbox.Auto: "containers if an engine has the images, else processes", sandbox.Processes: "processes of this machine", sandbox.Containers: "containers of an engine",
+	}[f.runtime])
 	field(fieldDatabases, "databases", string(f.databases), map[sandbox.Databases]string{
 		sandbox.Shared: "one database, a schema for each", sandbox.Separate: "a database for each",
 	}[f.databases])
 	field(fieldPartitions, "partitions", fmt.Sprint(f.partitions), "of each topic that workers share")
+	field(fieldBrokers, "brokers", fmt.Sprint(f.brokers), map[bool]string{true: "one Kafka", false: "every record on each of them, one may fail"}[f.brokers == 1])
 	lines = append(lines, "", t.Dim.Render("  workers"))
 	for i, r := range f.roles {
 		field(fieldRoles+i, r, fmt.Sprint(f.replicas[r]), "")

@@ -3,6 +3,7 @@ package launch
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -20,10 +21,11 @@ type Host interface {
 	// Sandboxes lists those that keep something, by name.
 	Sandboxes(ctx context.Context) ([]Sandbox, error)
 
-	// Start makes sure that the sandbox has a supervisor, which starts the nodes. It returns before they are ready.
+	// Start makes sure that the sandbox has a supervisor, which starts the nodes. It returns before they are ready. A
+	// sandbox that is running is left as it is.
 	//
 	// Errors: those of the wish; *sandbox.StartError.
-	Start(ctx context.Context, name string, wish sandbox.Wish) error
+	Start(ctx context.Context, name string, wish sandbox.Wish) (running bool, err error)
 
 	// Runtimes are the names of those that can be chosen, the best first.
 	Runtimes() []string
@@ -94,7 +96,10 @@ type (
 		list []Sandbox
 		err  error
 	}
-	startedMsg struct{ err error }
+	startedMsg struct {
+		running, asked bool
+		err            error
+	}
 )
 
 func (v *View) reload() tea.Cmd {
@@ -124,14 +129,14 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 	case screen.StateMsg:
 		return v, v.take(msg.State)
 	case screen.OpenMsg:
-		if open, ok := msg.What.(openStart); ok {
-			return v, v.startWith(open.wish)
+		if open, ok := msg.What.(Start); ok {
+			return v, v.startWith(open.Wish)
 		}
 	case listMsg:
 		v.list, v.listErr = msg.list, msg.err
 		v.form.know(msg.list)
 	case startedMsg:
-		return v, v.started(msg.err)
+		return v, v.started(msg)
 	case tea.KeyPressMsg:
 		return v, v.key(msg)
 	case tea.PasteMsg:
@@ -168,7 +173,14 @@ func (v *View) take(s *screen.State) tea.Cmd {
 }
 
 // started takes the answer of Host.Start.
-func (v *View) started(err error) tea.Cmd {
+func (v *View) started(msg startedMsg) tea.Cmd {
+	err := msg.err
+	if err == nil && msg.running && msg.asked {
+		return screen.Tell(screen.Notice{
+			Severity: sandbox.Warning, Text: "sandbox " + v.form.name.Value() + " is running and left as it is: what was asked for is not applied",
+			Hint: "scale workers with + and - in the topology",
+		})
+	}
 	if err == nil {
 		return nil
 	}
@@ -222,13 +234,13 @@ func (v *View) start() tea.Cmd {
 		if v.form.known[name].Running {
 			return screen.Switch(name, "topology", nil)
 		}
-		return screen.Switch(name, Name, openStart{wish})
+		return screen.Switch(name, Name, Start{wish})
 	}
 	return v.startWith(wish)
 }
 
-// openStart starts the sandbox that has just been switched to.
-type openStart struct{ wish sandbox.Wish }
+// Start asks the view to start its sandbox at once, in a screen.OpenMsg.
+type Start struct{ Wish sandbox.Wish }
 
 func (v *View) startWith(wish sandbox.Wish) tea.Cmd {
 	host, name := v.host, v.form.name.Value()
@@ -237,7 +249,8 @@ func (v *View) startWith(wish sandbox.Wish) tea.Cmd {
 		const limit = 2 * time.Minute
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
-		return startedMsg{host.Start(ctx, name, wish)}
+		running, err := host.Start(ctx, name, wish)
+		return startedMsg{running, !reflect.ValueOf(wish).IsZero(), err}
 	}
 	return begin
 }
