@@ -37,41 +37,35 @@ func (a *app) newUnpauseCmd() *cobra.Command {
 func (a *app) control(use, short, example, done string,
 	do func(*client.Client, context.Context, string) ([]sandbox.Node, error),
 ) *cobra.Command {
-	return &cobra.Command{
+	return a.supervisorCmd(cobra.Command{
 		Use: use, Short: short, Example: example, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNodes,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
+	}, func(ctx context.Context, c *client.Client, args []string) error {
+		nodes, err := do(c, ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return a.answer(nodes, func(w io.Writer) error {
+			var names []string
+			for _, n := range nodes {
+				names = append(names, n.Name)
 			}
-			defer c.Close()
-			nodes, err := do(c, cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return a.answer(nodes, func(w io.Writer) error {
-				var names []string
-				for _, n := range nodes {
-					names = append(names, n.Name)
-				}
-				_, err := fmt.Fprintf(w, "%s %s\n", done, strings.Join(names, ", "))
-				return err
-			})
-		},
-	}
+			_, err := fmt.Fprintf(w, "%s %s\n", done, strings.Join(names, ", "))
+			return err
+		})
+	})
 }
 
 func (a *app) newScaleCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:     "scale TYPE=N",
+		Use:     "scale TYPE=N | TYPE N",
 		Short:   "Set the number of workers of a type, and wait until they are ready",
-		Example: "  cordage scale rest=3\n  cordage scale database=2",
-		Args:    cobra.ExactArgs(1),
+		Example: "  cordage scale rest=3\n  cordage scale database 2",
+		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, number, ok := strings.Cut(args[0], "=")
+			name, number, _ := strings.Cut(strings.Join(args, "="), "=")
 			n, err := strconv.Atoi(number)
-			if !ok || err != nil {
-				return &usageError{fmt.Errorf("scale %s: write it as TYPE=NUMBER, such as rest=2", args[0])}
+			if err != nil {
+				return &usageError{fmt.Errorf("scale %s: write it as TYPE=NUMBER, such as rest=2", strings.Join(args, " "))}
 			}
 			if err := sandbox.CheckReplicas(name, n); err != nil {
 				return &usageError{err}

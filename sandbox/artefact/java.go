@@ -24,7 +24,7 @@ type Java struct {
 	Major   int    // 17
 }
 
-const javaAdvice = "install Java 17 or later (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) and set JAVA_HOME to it"
+const javaAdvice = "install Java 17 or later (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) and set JAVA_HOME to it; or, where a container engine runs: cordage up --runtime container"
 
 // FindJava returns the Java of JAVA_HOME or, if that is not set, of the PATH. A JAVA_HOME that is set is obeyed, not
 // passed over: everything else the user runs takes it too.
