@@ -24,6 +24,19 @@ func (a *app) rest(ctx context.Context) (*client.REST, error) {
 	return client.NewREST(cr.REST)
 }
 
+// supervisorCmd makes a command that works with the sandbox's supervisor.
+func (a *app) supervisorCmd(c cobra.Command, do func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := a.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return do(cmd.Context(), s, args)
+	}
+	return &c
+}
+
 // restCmd makes a command that works with the REST API.
 func (a *app) restCmd(c cobra.Command, do func(ctx context.Context, r *client.REST, args []string) error) *cobra.Command {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -62,13 +75,7 @@ func (a *app) newCertificateCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.answer(aliases, func(w io.Writer) error {
-				rows := [][]string{{"ALIAS"}}
-				for _, alias := range aliases {
-					rows = append(rows, []string{alias})
-				}
-				return table(w, rows)
-			})
+			return answerList(a, aliases, []string{"ALIAS"}, func(alias string) []string { return []string{alias} })
 		}),
 		a.restCmd(cobra.Command{
 			Use: "get ALIAS", Short: "Print a code-signing certificate as PEM", Example: "  cordage certificate get r3", Args: cobra.ExactArgs(1),
@@ -90,31 +97,25 @@ func (a *app) newCertificateCmd() *cobra.Command {
 const usageCodeSigner = "code-signer"
 
 func (a *app) newCredentialsCmd() *cobra.Command {
-	return &cobra.Command{
+	return a.supervisorCmd(cobra.Command{
 		Use:   "credentials",
 		Short: "Print the logins and passwords of the sandbox",
 		Long: `Print the logins and passwords of the sandbox, and the certificate authority that its REST API's certificate is signed by.
 They are made for this sandbox and open nothing else.`,
 		Example: "  cordage credentials\n  cordage credentials --json | jq -r .rest.authority > ca.pem",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			cr, err := c.Credentials(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.answer(cr, func(w io.Writer) error {
-				return table(w, [][]string{
-					{"WHAT", "WHERE", "LOGIN", "PASSWORD"},
-					{"REST API", cr.REST.URL, cr.REST.Login, cr.REST.Password},
-					{"PostgreSQL", fmt.Sprintf("%s:%d", cr.PostgreSQL.Host, cr.PostgreSQL.Port), cr.PostgreSQL.User, cr.PostgreSQL.Password},
-					{"Kafka", cr.Kafka, "none", "none"},
-				})
+	}, func(ctx context.Context, c *client.Client, _ []string) error {
+		cr, err := c.Credentials(ctx)
+		if err != nil {
+			return err
+		}
+		return a.answer(cr, func(w io.Writer) error {
+			return table(w, [][]string{
+				{"WHAT", "WHERE", "LOGIN", "PASSWORD"},
+				{"REST API", cr.REST.URL, cr.REST.Login, cr.REST.Password},
+				{"PostgreSQL", fmt.Sprintf("%s:%d", cr.PostgreSQL.Host, cr.PostgreSQL.Port), cr.PostgreSQL.User, cr.PostgreSQL.Password},
+				{"Kafka", cr.Kafka, "none", "none"},
 			})
-		},
-	}
+		})
+	})
 }

@@ -57,12 +57,8 @@ func (a *app) newCPICmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.answer(cpis, func(w io.Writer) error {
-				rows := [][]string{{"NAME", "VERSION", "CHECKSUM", "UPLOADED"}}
-				for _, c := range cpis {
-					rows = append(rows, []string{c.ID.Name, c.ID.Version, c.Checksum, c.Timestamp.Format(time.RFC3339)})
-				}
-				return table(w, rows)
+			return answerList(a, cpis, []string{"NAME", "VERSION", "CHECKSUM", "UPLOADED"}, func(c client.CPI) []string {
+				return []string{c.ID.Name, c.ID.Version, c.Checksum, c.Timestamp.Format(time.RFC3339)}
 			})
 		}),
 		a.restCmd(cobra.Command{

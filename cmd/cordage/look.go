@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -11,30 +12,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/client"
 	"github.com/cordage-sandbox/cordage/sandbox/trace"
 )
 
 func (a *app) newTopologyCmd() *cobra.Command {
-	return &cobra.Command{
+	return a.supervisorCmd(cobra.Command{
 		Use:   "topology",
 		Short: "Show how the parts of the sandbox are seen to talk",
 		Long: `Show the nodes of the sandbox and the edges between them as they are observed at this moment: routes of the load
 balancer, consumer groups of Kafka with their lag, sessions of PostgreSQL. What does not talk has no edge.`,
 		Example: "  cordage topology\n  cordage topology --json | jq '.edges[] | select(.kind == \"consumes\")'",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			t, err := c.Topology(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.answer(t, func(w io.Writer) error { return printTopology(w, t) })
-		},
-	}
+	}, func(ctx context.Context, c *client.Client, _ []string) error {
+		t, err := c.Topology(ctx)
+		if err != nil {
+			return err
+		}
+		return a.answer(t, func(w io.Writer) error { return printTopology(w, t) })
+	})
 }
 
 // printTopology prints each node with what leads away from it.
@@ -95,24 +91,18 @@ func edgeLines(edges []sandbox.Edge, node string) (lines []string) {
 
 func (a *app) newTopicsCmd() *cobra.Command {
 	var all bool
-	cmd := &cobra.Command{
+	cmd := a.supervisorCmd(cobra.Command{
 		Use:     "topics",
 		Short:   "List the topics with their records, readers and lag",
 		Example: "  cordage topics\n  cordage topics --all",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			topics, err := c.Topics(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.answer(topics, func(w io.Writer) error { return printTopics(w, topics, all) })
-		},
-	}
+	}, func(ctx context.Context, c *client.Client, _ []string) error {
+		topics, err := c.Topics(ctx)
+		if err != nil {
+			return err
+		}
+		return a.answer(topics, func(w io.Writer) error { return printTopics(w, topics, all) })
+	})
 	cmd.Flags().BoolVar(&all, "all", false, "those without records and readers too")
 	return cmd
 }
@@ -146,49 +136,40 @@ func printTopics(w io.Writer, topics []sandbox.TopicInfo, all bool) error {
 
 func (a *app) newTraceCmd() *cobra.Command {
 	var limit int
-	cmd := &cobra.Command{
+	cmd := a.supervisorCmd(cobra.Command{
 		Use:     "trace [ID]",
 		Short:   "List the latest requests, or follow one hop by hop",
 		Example: "  cordage trace\n  cordage trace 4bf92f35",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
+	}, func(ctx context.Context, c *client.Client, args []string) error {
+		if len(args) == 1 {
+			t, err := c.Trace(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			if len(args) == 1 {
-				t, err := c.Trace(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				return a.answer(t, func(w io.Writer) error { return printTrace(w, t) })
-			}
-			list, err := c.Traces(cmd.Context(), limit)
-			if err != nil {
-				return err
-			}
-			return a.answer(list, func(w io.Writer) error { return printTraces(w, list) })
-		},
-	}
+			return a.answer(t, func(w io.Writer) error { return printTrace(w, t) })
+		}
+		list, err := c.Traces(ctx, limit)
+		if err != nil {
+			return err
+		}
+		return answerList(a, list, []string{"ID", "BEGAN", "TOOK", "SPANS", "NAME", "NODES", ""}, traceRow)
+	})
 	cmd.Flags().IntVar(&limit, "limit", 30, "how many of the latest; 0 for all that are kept")
 	return cmd
 }
 
-func printTraces(w io.Writer, list []trace.Summary) error {
-	rows := [][]string{{"ID", "BEGAN", "TOOK", "SPANS", "NAME", "NODES", ""}}
-	for _, t := range list {
-		failed := ""
-		if t.Failed {
-			failed = "✗ failed"
-		}
-		const shown = 12
-		rows = append(rows, []string{
-			t.ID[:min(shown, len(t.ID))], t.Start.Local().Format("15:04:05.000"), seconds(t.Took), strconv.Itoa(t.Spans), t.Name,
-			strings.Join(t.Nodes, " "), failed,
-		})
+// traceRow tells of a request in one line.
+func traceRow(t trace.Summary) []string {
+	failed := ""
+	if t.Failed {
+		failed = "✗ failed"
 	}
-	return table(w, rows)
+	const shown = 12
+	return []string{
+		t.ID[:min(shown, len(t.ID))], t.Start.Local().Format("15:04:05.000"), seconds(t.Took), strconv.Itoa(t.Spans), t.Name,
+		strings.Join(t.Nodes, " "), failed,
+	}
 }
 
 func printTrace(w io.Writer, t trace.Trace) error {

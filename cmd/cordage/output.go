@@ -23,6 +23,17 @@ func (a *app) answer(v any, text func(w io.Writer) error) error {
 	return e.Encode(v)
 }
 
+// answerList writes values as JSON, or as a table with a row for each of them.
+func answerList[T any](a *app, values []T, head []string, row func(T) []string) error {
+	return a.answer(values, func(w io.Writer) error {
+		rows := [][]string{head}
+		for _, v := range values {
+			rows = append(rows, row(v))
+		}
+		return table(w, rows)
+	})
+}
+
 // note tells a person something that is no answer.
 func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
 

@@ -18,31 +18,25 @@ import (
 )
 
 func (a *app) newStatusCmd() *cobra.Command {
-	return &cobra.Command{
+	return a.supervisorCmd(cobra.Command{
 		Use:     "status",
 		Short:   "Show the sandbox, its nodes and where they are reached",
 		Example: "  cordage status\n  cordage status --json | jq '.nodes[] | {name, state}'",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			info, err := c.Sandbox(cmd.Context())
-			if err != nil {
-				return err
-			}
-			nodes, err := c.Nodes(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.answer(struct {
-				Sandbox sandbox.Info   `json:"sandbox"`
-				Nodes   []sandbox.Node `json:"nodes"`
-			}{info, nodes}, func(w io.Writer) error { return printStatus(w, info, nodes) })
-		},
-	}
+	}, func(ctx context.Context, c *client.Client, _ []string) error {
+		info, err := c.Sandbox(ctx)
+		if err != nil {
+			return err
+		}
+		nodes, err := c.Nodes(ctx)
+		if err != nil {
+			return err
+		}
+		return a.answer(struct {
+			Sandbox sandbox.Info   `json:"sandbox"`
+			Nodes   []sandbox.Node `json:"nodes"`
+		}{info, nodes}, func(w io.Writer) error { return printStatus(w, info, nodes) })
+	})
 }
 
 func printStatus(w io.Writer, info sandbox.Info, nodes []sandbox.Node) error {
@@ -116,12 +110,8 @@ func (a *app) newListCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.answer(entries, func(w io.Writer) error {
-				rows := [][]string{{"NAME", "STATE", "REST API", "KEPT IN"}}
-				for _, e := range entries {
-					rows = append(rows, []string{e.Name, e.State, e.REST, e.Dir})
-				}
-				return table(w, rows)
+			return answerList(a, entries, []string{"NAME", "STATE", "REST API", "KEPT IN"}, func(e entry) []string {
+				return []string{e.Name, e.State, e.REST, e.Dir}
 			})
 		},
 	}

@@ -27,12 +27,8 @@ func (a *app) newVNodeCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.answer(nodes, func(w io.Writer) error {
-				rows := [][]string{{"SHORT HASH", "X.500 NAME", "CPI", "STATE"}}
-				for _, n := range nodes {
-					rows = append(rows, []string{n.HoldingIdentity.ShortHash, n.HoldingIdentity.X500Name, n.CPI.Name + " " + n.CPI.Version, vnodeState(n)})
-				}
-				return table(w, rows)
+			return answerList(a, nodes, []string{"SHORT HASH", "X.500 NAME", "CPI", "STATE"}, func(n client.VNode) []string {
+				return []string{n.HoldingIdentity.ShortHash, n.HoldingIdentity.X500Name, n.CPI.Name + " " + n.CPI.Version, vnodeState(n)}
 			})
 		}),
 		a.restCmd(cobra.Command{
