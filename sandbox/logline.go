@@ -35,5 +35,5 @@ type NodeConfig struct {
 type Setting struct {
 	Name  string `json:"name"` // path in the boot file with dots, or the server's own name
 	Value string `json:"value"`
-	From  string `json:"from,omitempty"` // where it comes from: boot, default, cordage, file
+	From  string `json:"from,omitempty"` // where it comes from: boot, file, changed, or PostgreSQL's own word
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -78,7 +79,9 @@ func (s *Server) Close() error {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range s.answers() {
+	answers := s.answers()
+	maps.Copy(answers, s.looks())
+	for pattern, h := range answers {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := h(r)
 			if err != nil {
@@ -110,7 +113,6 @@ func (s *Server) answers() map[string]func(*http.Request) (any, error) {
 		"PUT /v1/workers/{role}/replicas": s.scale,
 		"GET /v1/clock":                   func(*http.Request) (any, error) { return s.supervisor.Clock(), nil },
 		"PUT /v1/clock":                   s.clock,
-		"GET /v1/topology":                func(r *http.Request) (any, error) { return s.supervisor.Topology(r.Context()) },
 		"GET /v1/topics":                  func(r *http.Request) (any, error) { return s.supervisor.Topics(r.Context()) },
 		"GET /v1/traces":                  s.traces,
 		"GET /v1/traces/{id}":             s.trace,
@@ -122,7 +124,10 @@ func (s *Server) answers() map[string]func(*http.Request) (any, error) {
 
 // streams are the operations that answer as long as there is something to tell.
 func (s *Server) streams() map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{"GET /v1/events": s.events, "GET /v1/nodes/{node}/logs": s.logs}
+	return map[string]http.HandlerFunc{
+		"GET /v1/events": s.events, "GET /v1/nodes/{node}/logs": s.logs, "GET /v1/logs": s.merged, "GET /v1/messages": s.messages,
+		"GET /v1/topology": s.topology,
+	}
 }
 
 func (s *Server) node(r *http.Request) (any, error) {

@@ -52,6 +52,9 @@ func TestDescriptionHasEveryOperation(t *testing.T) {
 	for pattern := range s.answers() {
 		served = append(served, pattern)
 	}
+	for pattern := range s.looks() {
+		served = append(served, pattern)
+	}
 	for pattern := range s.streams() {
 		served = append(served, pattern)
 	}
@@ -71,6 +74,10 @@ func TestDescriptionHasEveryMember(t *testing.T) {
 		"Topology": sandbox.Topology{}, "Edge": sandbox.Edge{}, "TopicInfo": sandbox.TopicInfo{}, "Lag": sandbox.Lag{},
 		"Summary": trace.Summary{}, "Trace": trace.Trace{}, "Hop": trace.Hop{}, "Credentials": sandbox.Credentials{},
 		"RESTCredentials": sandbox.RESTCredentials{}, "PostgresCredentials": sandbox.PostgresCredentials{}, "Database": sandbox.Database{},
+		"Broker": sandbox.Broker{}, "DatabaseInfo": sandbox.DatabaseInfo{}, "Table": sandbox.Table{}, "Column": sandbox.Column{},
+		"Rows": sandbox.Rows{}, "Cell": sandbox.Cell{}, "Uniqueness": sandbox.Uniqueness{}, "UniquenessTotals": sandbox.UniquenessTotals{},
+		"UniqueState": sandbox.UniqueState{}, "UniqueTx": sandbox.UniqueTx{}, "Message": sandbox.Message{}, "LogLine": sandbox.LogLine{},
+		"NodeConfig": sandbox.NodeConfig{}, "ConfigSetting": sandbox.Setting{},
 		"Profile": sandbox.Profile{}, "Segment": sandbox.Segment{}, "Stop": Stop{},
 	}
 	for name, schema := range read(t).Components.Schemas {

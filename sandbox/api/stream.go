@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/logs"
 )
 
 // events streams the supervisor's events: one SSE message each, its id the event's number. With ?since=N it goes on after
@@ -29,7 +28,6 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out := http.NewResponseController(w)
-	const idle = 15 * time.Second // a comment shows both ends that the other is there
 	tick := time.NewTicker(idle)
 	defer tick.Stop()
 	for {
@@ -59,7 +57,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logs streams a node's log as text. The node "supervisor" is the supervisor itself, whose log is not followed.
+// logs streams a node's log as text. The node "supervisor" is the supervisor itself.
 func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	tail, err := number(r, "tail", -1)
 	if err != nil {
@@ -81,32 +79,20 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) openLog(ctx context.Context, node string, tail int, follow bool) (io.ReadCloser, error) {
-	if node == "supervisor" {
-		text, err := os.ReadFile(s.dir.SupervisorLog())
-		if err != nil {
-			return nil, fmt.Errorf("read the supervisor's log: %w", err)
-		}
-		return io.NopCloser(strings.NewReader(lastLines(string(text), tail))), nil
-	}
+	c := s.supervisor.Logs()
 	var known []string
-	for _, n := range s.supervisor.Snapshot().Nodes {
+	for _, n := range c.Nodes() {
 		known = append(known, n.Name)
 		if n.Name == node {
-			return s.supervisor.Runtime().Logs(ctx, node, tail, follow)
+			return c.Open(ctx, node, tail, follow)
 		}
 	}
-	return nil, &sandbox.UnknownNodeError{Node: node, Known: append(known, "supervisor")}
+	return nil, &sandbox.UnknownNodeError{Node: node, Known: known}
 }
 
-func lastLines(text string, n int) string {
-	if n < 0 {
-		return text
-	}
-	lines := strings.SplitAfter(text, "\n")
-	if lines[len(lines)-1] == "" {
-		lines = lines[:len(lines)-1]
-	}
-	return strings.Join(lines[max(0, len(lines)-n):], "")
+// readLogs gives the lines of all logs.
+func (s *Server) readLogs(ctx context.Context, f sandbox.LogFilter, begun func(), send func([]sandbox.LogLine) error) error {
+	return logs.Read(ctx, s.supervisor.Logs(), f, begun, send)
 }
 
 // flushing sends each piece at once.

@@ -37,7 +37,9 @@ func newSandbox(t *testing.T) sandboxOf {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(schema string) sandbox.Database { return sandbox.Database{Database: config.Database, Schema: schema} }
+	at := func(schema string) sandbox.Database {
+		return sandbox.Database{Database: config.Database, Schema: schema}
+	}
 	b := New(func() (Source, error) {
 		return Source{
 			PostgreSQL: sandbox.PostgresCredentials{

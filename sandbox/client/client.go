@@ -219,10 +219,12 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 }
 
 // refusal reads the problem that an answer tells.
-func refusal(resp *http.Response) error {
+func refusal(resp *http.Response) error { return problem(resp.Body, resp) }
+
+func problem(from io.Reader, resp *http.Response) error {
 	var p struct{ Code, Message, Hint string }
 	const most = 1 << 20
-	if err := json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(&p); err != nil || p.Message == "" {
+	if err := json.NewDecoder(io.LimitReader(from, most)).Decode(&p); err != nil || p.Message == "" {
 		return &Error{Status: resp.StatusCode, Code: "failed", Message: "the supervisor answered " + resp.Status}
 	}
 	return &Error{Status: resp.StatusCode, Code: p.Code, Message: p.Message, Help: p.Hint}

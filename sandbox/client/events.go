@@ -36,10 +36,16 @@ func follow[T any](ctx context.Context, c *Client, what, path string) iter.Seq2[
 		defer resp.Body.Close()
 		scan := bufio.NewScanner(resp.Body)
 		scan.Buffer(nil, maxEvent)
+		failed := false
 		for scan.Scan() {
 			data, ok := bytes.CutPrefix(scan.Bytes(), []byte("data: "))
 			if !ok {
+				failed = failed || bytes.Equal(scan.Bytes(), []byte("event: error"))
 				continue // an id, a comment, or the end of a message
+			}
+			if failed {
+				yield(none, problem(bytes.NewReader(data), resp))
+				return
 			}
 			var v T
 			if err := json.Unmarshal(data, &v); err != nil {

@@ -2,10 +2,14 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"maps"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/browse"
+	"github.com/cordage-sandbox/cordage/sandbox/logs"
+	"github.com/cordage-sandbox/cordage/sandbox/mask"
 	"github.com/cordage-sandbox/cordage/sandbox/port"
 	"github.com/cordage-sandbox/cordage/sandbox/tap"
 	"github.com/cordage-sandbox/cordage/sandbox/topology"
@@ -96,4 +100,50 @@ func (s *Supervisor) layout() (l layout) {
 		return s.loop.state.layout
 	}
 	return l
+}
+
+// NodeConfig is the configuration of a node, with secrets masked: what a worker is started with, or what a server says of
+// itself.
+func (s *Supervisor) NodeConfig(ctx context.Context, name string) (sandbox.NodeConfig, error) {
+	found := sandbox.NodeConfig{Node: name, Settings: []sandbox.Setting{}}
+	var spec *sandbox.NodeSpec
+	var names []string
+	s.loop.ask(func() {
+		names = s.loop.state.order()
+		if u, ok := s.loop.state.unit(name); ok {
+			spec = u.spec
+		}
+	})
+	if spec == nil {
+		return found, &sandbox.UnknownNodeError{Node: name, Known: names}
+	}
+	var err error
+	switch spec.Kind {
+	case sandbox.PostgreSQL:
+		found.Settings, err = s.observers.browser.Settings(ctx)
+	case sandbox.Kafka:
+		found.Settings, err = topology.BrokerSettings(s.source(), name)
+	default:
+		found.Settings, err = mask.Settings(spec.Files[fileBoot], "boot")
+	}
+	if err != nil {
+		return found, fmt.Errorf("read the configuration of %s: %w", name, err)
+	}
+	return found, nil
+}
+
+// supervisorNode is the name under which the supervisor's own log is read.
+const supervisorNode = "supervisor"
+
+// Logs says where the logs are: of all nodes, and of the supervisor itself.
+func (s *Supervisor) Logs() logs.Config {
+	return logs.Config{
+		Nodes: func() []sandbox.Node { return append(s.Snapshot().Nodes, sandbox.Node{Name: supervisorNode}) },
+		Open: func(ctx context.Context, node string, tail int, follow bool) (io.ReadCloser, error) {
+			if node == supervisorNode {
+				return logs.File(ctx, s.config.Dir.SupervisorLog(), tail, follow)
+			}
+			return s.config.Runtime.Logs(ctx, node, tail, follow)
+		},
+	}
 }

@@ -333,12 +333,7 @@ func (p *kafkaPart) brokersOf(s Source) ([]sandbox.Broker, error) {
 	}
 	brokers := map[int32]*sandbox.Broker{}
 	for _, b := range found {
-		one := &sandbox.Broker{ID: b.ID(), Address: b.Addr()}
-		for _, n := range s.Nodes {
-			if number := n.Ports["broker"]; number != 0 && strings.HasSuffix(b.Addr(), fmt.Sprintf(":%d", number)) {
-				one.Node = n.Name
-			}
-		}
+		one := &sandbox.Broker{ID: b.ID(), Address: b.Addr(), Node: nodeAt(b.Addr(), s.Nodes)}
 		one.Controller = one.Node == s.Names.Kafka
 		brokers[b.ID()] = one
 	}

@@ -1,0 +1,74 @@
+package topology
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/IBM/sarama"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/mask"
+)
+
+// BrokerSettings are the settings of a broker that are not Kafka's defaults, by name, with secrets masked.
+func BrokerSettings(s Source, node string) ([]sandbox.Setting, error) {
+	p := &kafkaPart{}
+	defer p.close()
+	if err := p.connect(s); err != nil {
+		return nil, err
+	}
+	brokers, _, err := p.admin.DescribeCluster()
+	if err != nil {
+		return nil, fmt.Errorf("describe the cluster: %w", err)
+	}
+	id := int32(-1)
+	for _, b := range brokers {
+		if nodeAt(b.Addr(), s.Nodes) == node {
+			id = b.ID()
+		}
+	}
+	if id < 0 {
+		return nil, fmt.Errorf("%s is not among the brokers at present", node)
+	}
+	entries, err := p.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.BrokerResource, Name: strconv.Itoa(int(id))})
+	if err != nil {
+		return nil, fmt.Errorf("read the settings of %s: %w", node, err)
+	}
+	list := []sandbox.Setting{}
+	for _, e := range entries {
+		if e.Source == sarama.SourceDefault || e.Default {
+			continue
+		}
+		value := mask.Text(e.Value)
+		if e.Sensitive || mask.Secret(e.Name) {
+			value = mask.Shown
+		}
+		list = append(list, sandbox.Setting{Name: e.Name, Value: value, From: sourceOf(e.Source)})
+	}
+	slices.SortFunc(list, func(a, b sandbox.Setting) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func sourceOf(s sarama.ConfigSource) string {
+	switch s {
+	case sarama.SourceStaticBroker:
+		return "file"
+	case sarama.SourceDynamicBroker, sarama.SourceDynamicDefaultBroker:
+		return "changed"
+	default:
+		return ""
+	}
+}
+
+// nodeAt is the node whose broker listens at an address.
+func nodeAt(address string, nodes []sandbox.Node) string {
+	for _, n := range nodes {
+		if number := n.Ports["broker"]; number != 0 && strings.HasSuffix(address, ":"+strconv.Itoa(number)) {
+			return n.Name
+		}
+	}
+	return ""
+}
