@@ -95,7 +95,7 @@ func (d *View) Run(cmd tea.Cmd) {
 		for _, c := range msg {
 			d.Run(c)
 		}
-	case screen.GoMsg, screen.NoticeMsg, screen.ConfirmMsg, screen.ExecMsg, screen.BackMsg, tea.QuitMsg:
+	case screen.GoMsg, screen.NoticeMsg, screen.ConfirmMsg, screen.ExecMsg, screen.BackMsg, screen.SwitchMsg, tea.QuitMsg:
 		d.Sent = append(d.Sent, msg)
 	case interface{ Streamed() }:
 		d.Update(msg)
