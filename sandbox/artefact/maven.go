@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"text/template"
 	"time"
 )
 
@@ -26,7 +25,7 @@ type mavenRun struct {
 	progress func(Event)
 }
 
-const mavenAdvice = "install Maven 3.6.3 or later (Debian, Ubuntu: apt-get install maven; macOS: brew install maven)"
+const mavenAdvice = "install Maven 3.6.3 or later (Debian, Ubuntu: apt-get install maven; macOS: brew install maven); or, where a container engine runs: cordage up --runtime container"
 
 // do runs mvn to its end. mvn ends with this process, however that ends.
 func (r mavenRun) do(ctx context.Context) error {
@@ -96,22 +95,23 @@ func (r mavenRun) result(ctx context.Context, cmd *exec.Cmd, lines []string) err
 	return &FetchError{Set: r.set.String(), Command: "mvn " + strings.Join(cmd.Args[1:], " "), Exit: exit, Lines: lines}
 }
 
+// writePOM writes what is asked of Maven. It is put together without text/template, whose use keeps every method of every
+// type in the executable: it would be a quarter larger.
 func (r mavenRun) writePOM(path string) error {
-	t, err := template.ParseFS(pins, "pin/pom.xml.tmpl")
+	text, err := pins.ReadFile("pin/pom.xml")
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+	var b strings.Builder
+	for _, c := range r.set.coords { // constants of this program, which need no quoting
+		fmt.Fprintf(&b, "\n    <dependency>\n      <groupId>%s</groupId>\n      <artifactId>%s</artifactId>\n      <version>%s</version>\n", c.Group, c.Artifact, c.Version)
+		if !r.set.transitive {
+			b.WriteString("      <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>\n")
+		}
+		b.WriteString("    </dependency>")
 	}
-	defer f.Close()
-	err = t.Execute(f, struct {
-		Name        string
-		Coordinates []Coordinate
-		Transitive  bool
-	}{r.set.name, r.set.coords, r.set.transitive})
-	return errors.Join(err, f.Close())
+	pom := strings.NewReplacer("@name@", r.set.name, "@dependencies@", b.String()).Replace(string(text))
+	return os.WriteFile(path, []byte(pom), 0o600)
 }
 
 // downloaded matches what mvn prints in batch mode when it has brought a file from a repository.
