@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cordage-sandbox/cordage/scenarios/builtin"
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
 	"github.com/cordage-sandbox/cordage/scenarios/run"
 	"github.com/cordage-sandbox/cordage/tui/screen"
@@ -47,10 +48,27 @@ func newView(t *testing.T, c *cluster) (*tuitest.View, *View) {
 	t.Helper()
 	v := New(nil)
 	v.open = func(context.Context) (Cluster, error) { return c, nil }
-	if v.fault != nil {
-		t.Fatal(v.fault)
-	}
+	v.list = library(t)
 	return tuitest.NewView(v).Events(tuitest.Snapshot(t)), v
+}
+
+// library is what there is to run: scenarios that do not change when those that ship do.
+func library(t *testing.T) []*lang.Scenario {
+	t.Helper()
+	steps := ""
+	for _, name := range []string{"build and sign a CPI", "trust its signer", "upload it", "it is stored", "create the notary's virtual node", "issue three states", "spend the first"} {
+		steps += "  - {name: \"" + name + "\", rest: {method: GET, path: /a}}\n"
+	}
+	list := []*lang.Scenario{parse(t, "notary-uniqueness", steps), parse(t, "signer-expiry", steps), parse(t, "vnode-creation", steps)}
+	list[0].Description = "Asks a notary's uniqueness checker, as a flow worker would: issue, spend, double spend, replay, references, unknown states, and two workers racing."
+	return list
+}
+
+func TestWhatShipsIsListed(t *testing.T) {
+	v := New(nil)
+	if v.fault != nil || len(v.list) != len(builtin.Names()) {
+		t.Errorf("%d scenarios are listed of %d: %v", len(v.list), len(builtin.Names()), v.fault)
+	}
 }
 
 func parse(t *testing.T, name, steps string) *lang.Scenario {
