@@ -15,11 +15,13 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/api"
+	"github.com/cordage-sandbox/cordage/sandbox/logs"
 	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
 )
 
@@ -102,6 +104,9 @@ func (a *app) supervise(ctx context.Context, d sandbox.Dir, wish sandbox.Wish, l
 	if err != nil {
 		return err
 	}
+	tended, ended := context.WithCancel(ctx)
+	defer ended()
+	go logs.Tend(tended, d.SupervisorLog(), maxLog, logCheck)
 	served := make(chan error, 1)
 	err = s.Run(ctx, func() {
 		go func() { served <- server.Serve() }()
@@ -249,8 +254,11 @@ func copyProgram(from *os.File, to string) error {
 	return err
 }
 
-// maxLog is the size at which the supervisor's log is put aside before a start.
-const maxLog = 8 << 20
+// maxLog is the size at which the supervisor's log is put aside, before a start and while the supervisor runs.
+const (
+	maxLog   = 8 << 20
+	logCheck = time.Minute
+)
 
 func openLog(path string) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
