@@ -21,11 +21,8 @@ func (a *app) sandboxFile() (f *file.File, err error) {
 	} else {
 		f, err = file.Find("")
 	}
-	if _, faulty := errors.AsType[document.Faults](err); faulty {
-		return nil, &faultyFileError{err}
-	}
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, &fileError{err}
 	}
 	if f != nil && f.Name != "" && !a.named {
 		a.name = f.Name
@@ -34,15 +31,23 @@ func (a *app) sandboxFile() (f *file.File, err error) {
 	return f, nil
 }
 
-// faultyFileError is a sandbox file with faults.
-type faultyFileError struct{ faults error }
+// fileError is a sandbox file that cannot be used.
+type fileError struct{ err error }
 
-func (e *faultyFileError) Error() string { return "the sandbox file has faults:\n" + e.faults.Error() }
-func (e *faultyFileError) Unwrap() error { return e.faults }
-func (e *faultyFileError) ExitCode() int { return exitUsage }
+func (e *fileError) Error() string {
+	if faults, ok := errors.AsType[document.Faults](e.err); ok {
+		return "the sandbox file has faults:\n" + faults.Error()
+	}
+	return e.err.Error()
+}
+func (e *fileError) Unwrap() error { return e.err }
+func (e *fileError) ExitCode() int { return exitUsage }
 
-// Hint tells where it is said what a file may hold.
-func (e *faultyFileError) Hint() string {
+// Hint tells how to come by a file, or where it is said what one may hold.
+func (e *fileError) Hint() string {
+	if none, ok := errors.AsType[*file.NotThereError](e.err); ok {
+		return none.Hint()
+	}
 	return "cordage config schema is what a sandbox file may hold, and cordage init --file NEW.yaml writes one with every setting"
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -61,6 +63,13 @@ func setUp(t *testing.T, e *testscript.Env, cache string) error {
 	const passable = 0o711
 	if err := os.Chmod(state, passable); err != nil { //nolint:gosec // nothing in it is open
 		return err
+	}
+	// Scripts look at processes, also where a container engine could be chosen.
+	pinned := filepath.Join(e.WorkDir, "cordage.yaml")
+	if _, err := os.Stat(pinned); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(pinned, []byte("runtime: process\n"), 0o600); err != nil {
+			return err
+		}
 	}
 	e.Setenv("XDG_STATE_HOME", state)
 	e.Setenv("XDG_CACHE_HOME", filepath.Dir(cache))
