@@ -43,6 +43,7 @@ type View struct {
 
 	state *screen.State
 	list  []*lang.Scenario
+	asked bool            // what ships has been asked for
 	fault error           // why what ships cannot be read
 	mark  map[string]bool // by name: to be run together
 	last  map[string]scenarioRun
@@ -83,8 +84,19 @@ func New(s Source) *View {
 		open: func(ctx context.Context) (Cluster, error) { return attach.Open(ctx, s) },
 		keys: newKeyMap(), mark: map[string]bool{}, last: map[string]scenarioRun{}, unfold: map[string]bool{}, width: 80, height: 21,
 	}
-	v.list, v.fault = shipped()
 	return v
+}
+
+// shippedMsg are the scenarios that come with Cordage. They are read when the view is seen first: to check them takes more
+// time and memory than all the rest of the UI's start.
+type shippedMsg struct {
+	list []*lang.Scenario
+	err  error
+}
+
+func readShipped() tea.Msg {
+	list, err := shipped()
+	return shippedMsg{list, err}
 }
 
 // Name is the view's.
@@ -132,6 +144,13 @@ func (v *View) Close() (screen.View, bool) {
 // Update changes the model.
 func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 	switch msg := msg.(type) {
+	case screen.ShownMsg:
+		if !v.asked {
+			v.asked = true
+			return v, readShipped
+		}
+	case shippedMsg:
+		v.list, v.fault = append(msg.list, v.list...), msg.err
 	case screen.StateMsg:
 		v.state = msg.State
 	case screen.FilterMsg:
