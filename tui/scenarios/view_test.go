@@ -67,7 +67,7 @@ func library(t *testing.T) []*lang.Scenario {
 func TestWhatShipsIsListed(t *testing.T) {
 	v := New(nil)
 	_, read := v.Update(screen.ShownMsg{})
-	tuitest.NewView(v).Run(read)
+	v.Update(read())
 	if v.fault != nil || len(v.list) != len(builtin.Names()) {
 		t.Errorf("%d scenarios are listed of %d: %v", len(v.list), len(builtin.Names()), v.fault)
 	}
