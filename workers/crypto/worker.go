@@ -38,7 +38,7 @@ func New(env role.Env) (role.Worker, error) {
 func (w *worker) Run(ctx context.Context, ready func()) error {
 	boot, tel := w.env.Boot, w.env.Telemetry
 	config, err := store.Open(ctx, store.Connection{JDBCURL: boot.Database.URL, User: boot.Database.User,
-		Password: boot.Database.Password, PoolSize: boot.Database.PoolSize}, boot.Node)
+		Password: boot.Database.Password, PoolSize: boot.Database.PoolSize}, boot.Node, store.CountStatements(tel.Metrics))
 	if err != nil {
 		return fmt.Errorf("config database: %w", err)
 	}

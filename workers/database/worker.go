@@ -67,11 +67,12 @@ func (w *worker) open(ctx context.Context) (_ *resources, err error) {
 	}()
 	boot := w.env.Boot
 	connection := store.Connection{JDBCURL: boot.Database.URL, User: boot.Database.User, Password: boot.Database.Password, PoolSize: boot.Database.PoolSize}
-	if r.config, err = store.Open(ctx, connection, boot.Node); err != nil {
+	counted := store.CountStatements(w.env.Telemetry.Metrics)
+	if r.config, err = store.Open(ctx, connection, boot.Node, counted); err != nil {
 		return nil, fmt.Errorf("config database: %w", err)
 	}
 	connection.PoolSize = concurrentCreations
-	if r.creation, err = store.Open(ctx, connection, boot.Node); err != nil {
+	if r.creation, err = store.Open(ctx, connection, boot.Node, counted); err != nil {
 		return nil, fmt.Errorf("config database: %w", err)
 	}
 	r.databases = store.NewConnections(r.config, w.secrets, boot.Node)

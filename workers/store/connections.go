@@ -198,6 +198,7 @@ func (c *Connections) open(ctx context.Context, key poolKey) (*pgxpool.Pool, err
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", key, err)
 	}
+	counted(config, counter(c.config))
 	if key.id != "" {
 		config.MaxConnIdleTime, config.HealthCheckPeriod = nodeIdleTimeout, nodeIdleTimeout/4
 		config.MaxConns = min(config.MaxConns, int32(c.limit.size())) //nolint:gosec // small

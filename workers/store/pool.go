@@ -23,10 +23,15 @@ const (
 // Open makes a pool, which connects when it is first used. Its sessions have the URL's currentSchema as their search
 // path, UTC as their time zone, and app (the worker's node name) as their application_name. A query made with a context
 // that holds a span gets a child span.
-func Open(ctx context.Context, c Connection, app string) (*pgxpool.Pool, error) {
+func Open(ctx context.Context, c Connection, app string, options ...Option) (*pgxpool.Pool, error) {
 	config, err := poolConfig(c, app)
 	if err != nil {
 		return nil, err
+	}
+	for _, o := range options {
+		if err := o(config); err != nil {
+			return nil, fmt.Errorf("open a pool as %s: %w", c.User, err)
+		}
 	}
 	return openPool(ctx, config)
 }

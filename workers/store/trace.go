@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -15,7 +16,11 @@ const maxQueryText = 1000
 
 // tracer makes a span for each query of a context that has one already, with the provider of that one. Values of
 // parameters are not recorded.
-type tracer struct{ database string }
+type tracer struct {
+	database   string
+	all        *prometheus.CounterVec // see [CountStatements]; nil: nothing is counted
+	statements prometheus.Counter     // of the pool's user
+}
 
 var (
 	_ pgx.QueryTracer = tracer{}
@@ -46,7 +51,11 @@ type started struct{}
 
 // TraceQueryStart begins a span.
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	return t.begin(ctx, strings.TrimSpace(data.SQL))
+	sql := strings.TrimSpace(data.SQL)
+	if !framesTransaction(sql) {
+		t.count(1)
+	}
+	return t.begin(ctx, sql)
 }
 
 func (t tracer) begin(ctx context.Context, sql string) context.Context {
@@ -68,6 +77,7 @@ func (t tracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 
 // TraceBatchStart begins a span for all queries of the batch.
 func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	t.count(len(data.Batch.QueuedQueries))
 	var texts []string
 	for _, q := range data.Batch.QueuedQueries {
 		texts = append(texts, strings.TrimSpace(q.SQL))
