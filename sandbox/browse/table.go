@@ -38,7 +38,7 @@ func hasSchema(ctx context.Context, tx pgx.Tx, database, schema string) error {
 // readTables reads what there is to know of one table of a schema, or of all.
 func readTables(ctx context.Context, tx pgx.Tx, schema, only string) ([]sandbox.Table, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT c.relname::text, CASE WHEN c.relkind IN ('r', 'p') THEN 'table' ELSE 'view' END, c.reltuples::bigint,
+		SELECT c.relname::text, CASE WHEN c.relkind IN ('r', 'p') THEN 'table' ELSE 'view' END, greatest(c.reltuples::bigint, nullif(pg_stat_get_live_tuples(c.oid), 0), -1),
 			CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm') AND ($2 = '' OR c.relname = $2) ORDER BY 1`, schema, only)

@@ -26,7 +26,9 @@ func parse(line string) (sandbox.LogLine, bool) {
 // parseJSON reads what log/slog writes.
 func parseJSON(line string) (l sandbox.LogLine, ok bool) {
 	var members map[string]any
-	if json.Unmarshal([]byte(line), &members) != nil {
+	d := json.NewDecoder(strings.NewReader(line))
+	d.UseNumber() // as it is written
+	if d.Decode(&members) != nil {
 		return l, false
 	}
 	text, _ := members["time"].(string)
