@@ -253,10 +253,10 @@ func (d *dialog) render(f screen.Frame) string {
 }
 
 // mouse takes clicks and the wheel.
-func (v *View) mouse(msg tea.MouseMsg) tea.Cmd {
+func (v *View) mouse(msg tea.MouseMsg) {
 	at := msg.Mouse()
 	if v.dialog != nil {
-		return nil
+		return
 	}
 	if wheel, ok := msg.(tea.MouseWheelMsg); ok && (v.reading || v.pane == onSteps && at.Y > v.treePage()+1) {
 		by := 3
@@ -264,7 +264,7 @@ func (v *View) mouse(msg tea.MouseMsg) tea.Cmd {
 			by = -by
 		}
 		v.scroll = max(0, min(v.scroll+by, v.beyond))
-		return nil
+		return
 	}
 	inSteps := v.wide() && at.X > v.listWidth() || !v.wide() && v.pane == onSteps
 	at.Y-- // the heading
@@ -289,7 +289,6 @@ func (v *View) mouse(msg tea.MouseMsg) tea.Cmd {
 		v.pane = onList
 		v.table, _ = v.table.Update(msg, len(v.visible()), v.listPage())
 	}
-	return nil
 }
 
 // elapsed is how long something has taken so far.

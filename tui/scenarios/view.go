@@ -174,7 +174,7 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 		}
 		return v, v.key(msg)
 	case tea.MouseMsg:
-		return v, v.mouse(msg)
+		v.mouse(msg)
 	}
 	return v, nil
 }

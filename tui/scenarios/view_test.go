@@ -26,7 +26,6 @@ type cluster struct {
 	run.Cluster
 	answers map[string]int // by path
 	calls   []string
-	wait    chan struct{}
 	closed  int
 }
 
