@@ -140,6 +140,9 @@ func (c *Cluster) Worker(ctx context.Context, op, node string) error {
 	}
 }
 
+// Brokers is the number of the sandbox's Kafka brokers.
+func (c *Cluster) Brokers() int { return len(strings.Split(c.credentials.Kafka, ",")) }
+
 // Scale sets a worker type's number of replicas.
 func (c *Cluster) Scale(ctx context.Context, role string, replicas int) error {
 	if _, err := c.supervisor.Scale(ctx, role, replicas); err != nil {

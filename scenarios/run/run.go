@@ -29,6 +29,8 @@ type Cluster interface {
 	Scale(ctx context.Context, role string, replicas int) error
 	// Ready lists the nodes that are ready.
 	Ready(ctx context.Context) ([]string, error)
+	// Brokers is the number of its Kafka brokers.
+	Brokers() int
 	// Clock does op (freeze, set, advance, resume) to the sandbox's clock, and gives its time when every worker has it.
 	Clock(ctx context.Context, op, value string) (time.Time, error)
 	// Package builds a CPI in dir.
@@ -102,6 +104,14 @@ type Runner struct {
 	watching sync.Mutex
 }
 
+// BrokersError says that a sandbox has not the Kafka brokers that a scenario needs.
+type BrokersError struct{ Want, Has int }
+
+func (e *BrokersError) Error() string {
+	return fmt.Sprintf("the scenario needs a sandbox of %d Kafka brokers, this one has %d; "+
+		"cordage scenario run gives it one of its own, and cordage up --brokers %[1]d makes one to keep", e.Want, e.Has)
+}
+
 // Run runs one scenario. The result tells what failed; an error is returned only when ctx ended.
 func (r *Runner) Run(ctx context.Context, s *lang.Scenario) (*Result, error) {
 	result := &Result{Name: s.Name, Place: s.File, Started: r.Now()}
@@ -111,6 +121,9 @@ func (r *Runner) Run(ctx context.Context, s *lang.Scenario) (*Result, error) {
 
 	scope := newScope(lang.Scope{"run": newRunID()})
 	err := func() error {
+		if s.Brokers != 0 && s.Brokers != r.Cluster.Brokers() {
+			return &BrokersError{Want: s.Brokers, Has: r.Cluster.Brokers()}
+		}
 		for _, v := range s.Vars {
 			x, err := v.Value.Eval(scope.all())
 			if err != nil {

@@ -161,6 +161,21 @@ func TestAFailedStepTellsWhatItAskedFor(t *testing.T) {
 	}
 }
 
+func (e *echo) Brokers() int { return 1 }
+
+func TestASandboxOfOtherBrokersIsRefused(t *testing.T) {
+	t.Parallel()
+	cluster := &echo{}
+	s, err := lang.Parse("t.yaml", []byte("name: t\nbrokers: 3\nsteps:\n  - rest: {method: GET, path: /a}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := (&run.Runner{Cluster: cluster, Dir: t.TempDir(), Now: time.Now}).Run(t.Context(), s)
+	if err != nil || result.Status != run.Failed || !strings.Contains(result.Error, "needs a sandbox of 3 Kafka brokers, this one has 1") || cluster.calls.Load() != 0 {
+		t.Errorf("got %v, %+v after %d calls", err, result, cluster.calls.Load())
+	}
+}
+
 func TestTimeoutIsNamed(t *testing.T) {
 	t.Parallel()
 	s, err := lang.Parse("t.yaml", []byte("name: t\ntimeout: 50ms\nsteps:\n  - rest: {method: GET, path: /a}\n    within: 1m\n    expect: {status: 1}\n"))
