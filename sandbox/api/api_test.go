@@ -28,6 +28,9 @@ func TestBadRequests(t *testing.T) {
 		"an unknown type":      {"PUT", "/v1/workers/flow/replicas", `{"replicas":1}`, 400, "bad-request", "no such worker type"},
 		"a body without end":   {"POST", "/v1/stop", strings.Repeat(" ", maxBody+1), 413, "bad-request", "more than 65536 bytes"},
 		"a limit of no number": {"GET", "/v1/traces?limit=all", "", 400, "bad-request", `limit="all"`},
+		"a tail of no number":  {"GET", "/v1/messages?tail=all", "", 400, "bad-request", `tail="all"`},
+		"lines of no number":   {"GET", "/v1/logs?tail=all", "", 400, "bad-request", `tail="all"`},
+		"a page of no number":  {"GET", "/v1/databases/config/tables/config/rows?limit=all", "", 400, "bad-request", `limit="all"`},
 		"since of no number":   {"GET", "/v1/events?since=x", "", 400, "bad-request", `since="x"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -99,3 +99,38 @@ func TestEvents(t *testing.T) {
 		t.Errorf("events seen are %v", seen)
 	}
 }
+
+func TestStreamTellsWhyItEnds(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if got := r.URL.Query(); got.Get("topic") != "a*" || got.Get("vnode") != "O=Alice, C=GB" || got.Get("tail") != "7" || got.Has("key") {
+			t.Errorf("asked is %v", got)
+		}
+		fmt.Fprint(w, "data: {\"topic\":\"ab\"}\n\nevent: error\ndata: {\"code\":\"failed\",\"message\":\"Kafka is gone\"}\n\n")
+	})
+	var seen []string
+	for m, err := range c.Messages(t.Context(), sandbox.MessageFilter{Topic: "a*", VNode: "O=Alice, C=GB", Tail: 7}) {
+		if err != nil {
+			seen = append(seen, err.Error())
+			continue
+		}
+		seen = append(seen, m.Topic)
+	}
+	if got := strings.Join(seen, "|"); got != "ab|Kafka is gone" {
+		t.Errorf("seen is %s", got)
+	}
+}
+
+func TestNamesAreEscaped(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.EscapedPath() != "/v1/databases/ABCDEF012345%2Fvault/tables/a%3Fb/rows" || r.URL.RawQuery != "after=x%2By&limit=2" {
+			t.Errorf("asked is %s?%s", r.URL.EscapedPath(), r.URL.RawQuery)
+		}
+		fmt.Fprint(w, `{"columns":[],"rows":[[{"null":true}]]}`)
+	})
+	rows, err := c.Rows(t.Context(), "ABCDEF012345/vault", "a?b", sandbox.Page{After: "x+y", Limit: 2})
+	if err != nil || len(rows.Rows) != 1 || !rows.Rows[0][0].Null {
+		t.Errorf("the answer is %+v, %v", rows, err)
+	}
+}
