@@ -16,6 +16,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/scenarios/attach"
+	"github.com/cordage-sandbox/cordage/scenarios/builtin"
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
 	"github.com/cordage-sandbox/cordage/scenarios/run"
 	"github.com/cordage-sandbox/cordage/tui/screen"
@@ -41,12 +42,13 @@ type View struct {
 	open func(ctx context.Context) (Cluster, error)
 	keys keyMap
 
-	state *screen.State
-	list  []*lang.Scenario
-	asked bool            // what ships has been asked for
-	fault error           // why what ships cannot be read
-	mark  map[string]bool // by name: to be run together
-	last  map[string]scenarioRun
+	state  *screen.State
+	list   []*lang.Scenario
+	asked  bool            // what ships has been asked for
+	wanted string          // to be run as soon as they are read
+	fault  error           // why what ships cannot be read
+	mark   map[string]bool // by name: to be run together
+	last   map[string]scenarioRun
 
 	session *session // the one that runs, or ran last
 	history []past   // latest first
@@ -150,7 +152,7 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 			return v, readShipped
 		}
 	case shippedMsg:
-		v.list, v.fault = append(msg.list, v.list...), msg.err
+		return v, v.shipped(msg)
 	case screen.StateMsg:
 		v.state = msg.State
 	case screen.FilterMsg:
@@ -318,6 +320,10 @@ func (v *View) runNamed(what any) tea.Cmd {
 	if !ok {
 		return nil
 	}
+	if len(v.list) == 0 && v.fault == nil {
+		v.wanted = name // what there is is still being read
+		return nil
+	}
 	if name == "all" {
 		return v.start(v.list)
 	}
@@ -357,8 +363,23 @@ func (v *View) written(m writtenMsg) tea.Cmd {
 // Commands are for the palette.
 func (v *View) Commands() []screen.Command {
 	list := []screen.Command{{Name: "run all scenarios", About: "one after the other", Do: screen.Go(Name, "all")}}
+	names := builtin.Names()
 	for _, s := range v.list {
-		list = append(list, screen.Command{Name: "run " + s.Name, About: screen.Line(s.Description), Do: screen.Go(Name, s.Name)})
+		if !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	for _, name := range names {
+		list = append(list, screen.Command{Name: "run " + name, About: "a scenario", Do: screen.Go(Name, name)})
 	}
 	return list
+}
+
+func (v *View) shipped(m shippedMsg) tea.Cmd {
+	v.list, v.fault = append(m.list, v.list...), m.err
+	if name := v.wanted; name != "" {
+		v.wanted = ""
+		return v.runNamed(name)
+	}
+	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"github.com/cordage-sandbox/cordage/scenarios/builtin"
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
 	"github.com/cordage-sandbox/cordage/scenarios/run"
@@ -297,5 +299,16 @@ func TestAttachFails(t *testing.T) {
 	d.Press("enter")
 	if r := v.history[0].runs[0]; r.status != run.Failed || !strings.Contains(d.Text(80, 24), "is not running") {
 		t.Errorf("the run is %+v:\n%s", r, d.Text(80, 24))
+	}
+}
+
+func TestPaletteBeforeAnythingIsRead(t *testing.T) {
+	d, v := newView(t, &cluster{answers: map[string]int{"/a": 200}})
+	list := v.list
+	v.list = nil
+	d.Update(screen.OpenMsg{What: "vnode-creation"})
+	d.Run(func() tea.Msg { return shippedMsg{list: list} })
+	if len(v.history) != 1 || v.history[0].runs[0].name != "vnode-creation" {
+		t.Errorf("%d scenarios were run", len(v.history))
 	}
 }
