@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -63,10 +65,60 @@ func native(v ref.Val) (any, error) {
 }
 
 // compiler compiles expressions that may use the variables known so far.
-type compiler struct{ known map[string]bool }
+type compiler struct {
+	known map[string]bool
+
+	// Environments are kept, by the names of their variables: to make one takes longer than to compile a hundred
+	// expressions.
+	environments map[string]*cel.Env
+}
 
 func (c *compiler) compile(pos Pos, text string) (Expr, error) {
-	opts := []cel.EnvOption{
+	env, err := c.environment()
+	if err != nil {
+		return Expr{}, err
+	}
+	ast, issues := env.Compile(text)
+	if err := issues.Err(); err != nil {
+		first := issues.Errors()[0]
+		return Expr{}, fmt.Errorf("in the expression %q, character %d: %s", text, first.Location.Column()+1, first.Message)
+	}
+	program, err := env.Program(ast, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(1000))
+	if err != nil {
+		return Expr{}, err
+	}
+	return Expr{Pos: pos, Text: text, program: program}, nil
+}
+
+// environment is that of the variables known now.
+func (c *compiler) environment() (*cel.Env, error) {
+	names := slices.Sorted(maps.Keys(c.known))
+	key := strings.Join(names, " ")
+	if env := c.environments[key]; env != nil {
+		return env, nil
+	}
+	if c.environments == nil {
+		base, err := cel.NewEnv(functions()...)
+		if err != nil {
+			return nil, err
+		}
+		c.environments = map[string]*cel.Env{"": base}
+	}
+	var variables []cel.EnvOption
+	for _, name := range names {
+		variables = append(variables, cel.Variable(name, cel.DynType))
+	}
+	env, err := c.environments[""].Extend(variables...)
+	if err != nil {
+		return nil, err
+	}
+	c.environments[key] = env
+	return env, nil
+}
+
+// functions are those that expressions have beyond the language's own.
+func functions() []cel.EnvOption {
+	return []cel.EnvOption{
 		ext.Strings(), ext.Lists(), ext.Math(),
 		cel.Function("tx", cel.Overload("tx_string", []*cel.Type{cel.StringType}, cel.StringType,
 			cel.UnaryBinding(func(v ref.Val) ref.Val { return types.String(TxID(string(v.(types.String)))) }))),
@@ -87,23 +139,6 @@ func (c *compiler) compile(pos Pos, text string) (Expr, error) {
 				return types.DefaultTypeAdapter.NativeToValue(list)
 			}))),
 	}
-	for name := range c.known {
-		opts = append(opts, cel.Variable(name, cel.DynType))
-	}
-	env, err := cel.NewEnv(opts...)
-	if err != nil {
-		return Expr{}, err
-	}
-	ast, issues := env.Compile(text)
-	if err := issues.Err(); err != nil {
-		first := issues.Errors()[0]
-		return Expr{}, fmt.Errorf("in the expression %q, character %d: %s", text, first.Location.Column()+1, first.Message)
-	}
-	program, err := env.Program(ast, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(1000))
-	if err != nil {
-		return Expr{}, err
-	}
-	return Expr{Pos: pos, Text: text, program: program}, nil
 }
 
 // maxStates bounds the list that states() makes.
