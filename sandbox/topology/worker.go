@@ -165,7 +165,9 @@ func (p *workersPart) add(edges []sandbox.Edge, s Source) []sandbox.Edge {
 		own := c.edges(n.Name, s)
 		for _, e := range own {
 			e.Up = e.Up && c.fresh
-			i := slices.IndexFunc(edges, func(o sandbox.Edge) bool { return o.From == e.From && o.Kind == e.Kind && o.What == e.What && (e.Kind != sandbox.EdgeRoutes || o.To == e.To) })
+			i := slices.IndexFunc(edges, func(o sandbox.Edge) bool {
+				return o.From == e.From && o.Kind == e.Kind && o.What == e.What && (e.Kind != sandbox.EdgeRoutes || o.To == e.To)
+			})
 			switch {
 			case i >= 0:
 				edges[i].Total += e.Total
