@@ -2,6 +2,7 @@ package screen
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
@@ -149,9 +150,15 @@ func (s *State) node(n sandbox.Node, at time.Time) Change {
 	before := s.Nodes[i]
 	s.Nodes[i] = n
 	c.From = before.State
-	c.Usage = before.State == n.State && before.Instance == n.Instance && before.Reason == n.Reason
-	if !c.Usage {
-		c.Text = nodeText(n)
+	// A new instance of a node that is starting anyway is no news.
+	same := before.Instance == n.Instance || before.Instance == "" && n.State == sandbox.Starting
+	c.Usage = before.State == n.State && same && before.Reason == n.Reason
+	if c.Usage {
+		return c
+	}
+	c.Text = nodeText(n)
+	if n.Restarts > before.Restarts {
+		c.Text = "died, restart " + strconv.Itoa(n.Restarts) + ": " + c.Text
 	}
 	return c
 }
