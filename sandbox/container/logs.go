@@ -75,7 +75,7 @@ func (r *Runtime) putAside(ctx context.Context, node string) error {
 			continue
 		}
 		if c.State != container.StateCreated {
-			if err := r.keep(ctx, node, c); err != nil {
+			if err := r.keep(ctx, node, c); err != nil && !ended(err) { // somebody else is removing it
 				return fmt.Errorf("keep the log of an earlier container of %s: %w", node, err)
 			}
 		}

@@ -191,6 +191,7 @@ const (
 
 // harden sets what the container may do.
 func (r *Runtime) harden(h *container.HostConfig, spec sandbox.NodeSpec, p plan) {
+	h.NetworkMode = container.NetworkMode(r.name("")) // and no other
 	h.CapDrop = []string{"ALL"}
 	h.SecurityOpt = []string{"no-new-privileges"}
 	h.ReadonlyRootfs = true

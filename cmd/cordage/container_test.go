@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+	"github.com/cordage-sandbox/cordage/sandbox/container"
+)
+
+// TestContainers runs the scripts of testdata/container with a static executable, as a container needs one. It needs a
+// container engine: without one it is skipped, or fails where there must be one (CORDAGE_REQUIRE_ENGINE=1). The images of
+// servers are built on CORDAGE_BASE_IMAGE. CORDAGE_RESTART_ENGINE is a command that restarts the engine.
+func TestContainers(t *testing.T) {
+	engine, err := container.Connect(t.Context())
+	switch {
+	case err != nil && os.Getenv("CORDAGE_REQUIRE_ENGINE") != "":
+		t.Fatalf("there must be a container engine: %v", err)
+	case err != nil:
+		t.Skipf("no container engine: %v", err)
+	}
+	cache, err := artefact.DefaultDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build, err, out)
+	}
+	e := engineOf{engine}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/container", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			pinned := []byte("runtime: container\n")
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "cordage.yaml"), pinned, 0o600); err != nil {
+				return err
+			}
+			if err := setUp(t, env, cache); err != nil {
+				return err
+			}
+			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
+			env.Setenv("BASE", os.Getenv("CORDAGE_BASE_IMAGE"))
+			for _, name := range []string{"DOCKER_HOST", "DOCKER_CONTEXT", "CORDAGE_RESTART_ENGINE"} {
+				env.Setenv(name, os.Getenv(name))
+			}
+			state := env.Getenv("XDG_STATE_HOME")
+			env.Defer(func() { e.removeBelow(t, state) })
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await": awaitCmd, "pidof": pidofCmd, "kill9": killCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd, "closed": closedCmd,
+			"node":   nodeCmd,
+			"engine": e.cmd, "count": e.countCmd, "restartengine": restartEngineCmd,
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "restart" {
+				return os.Getenv("CORDAGE_RESTART_ENGINE") != "", nil
+			}
+			return false, fmt.Errorf("there is no condition %q", name)
+		},
+	})
+}
+
+// engineOf is what scripts do at the engine, beside Cordage.
+type engineOf struct{ *container.Engine }
+
+// removeBelow removes what a script that failed has left at the engine.
+func (e engineOf) removeBelow(t *testing.T, state string) {
+	for _, pid := range processesOf(state) { // a supervisor would start again what is removed
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	left, err := e.Leftovers(context.Background())
+	if err != nil {
+		t.Errorf("look for what is left: %v", err)
+	}
+	for _, l := range left {
+		if strings.HasPrefix(l.Dir, state) {
+			if err := e.RemoveAll(context.Background(), l.Dir); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// find gives the container of a node of the script's sandboxes.
+func (e engineOf) find(ts *testscript.TestScript, node string) (id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	list, err := e.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", "cordage.node="+node)})
+	ts.Check(err)
+	for _, c := range list.Items {
+		if strings.HasPrefix(c.Labels["cordage.dir"], ts.Getenv("XDG_STATE_HOME")) {
+			return c.ID
+		}
+	}
+	ts.Fatalf("there is no container of %s", node)
+	return ""
+}
+
+// cmd is: engine kill|pause|unpause|disconnect|connect NODE.
+func (e engineOf) cmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: engine kill|pause|unpause|disconnect|connect NODE")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	node := args[1]
+	id := e.find(ts, node)
+	found, err := e.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	ts.Check(err)
+	name := string(found.Container.HostConfig.NetworkMode)
+	switch args[0] {
+	case "kill":
+		_, err = e.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
+	case "pause":
+		_, err = e.ContainerPause(ctx, id, client.ContainerPauseOptions{})
+	case "unpause":
+		_, err = e.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
+	case "disconnect":
+		_, err = e.NetworkDisconnect(ctx, name, client.NetworkDisconnectOptions{Container: id})
+	case "connect":
+		_, err = e.NetworkConnect(ctx, name, client.NetworkConnectOptions{Container: id, EndpointConfig: &network.EndpointSettings{Aliases: []string{node}}})
+	default:
+		ts.Fatalf("engine %s: what is that?", args[0])
+	}
+	ts.Check(err)
+}
+
+// countCmd is: count FILE; it writes what there is of everything that a sandbox could leave, one kind a line.
+func (e engineOf) countCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: count FILE")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	state := ts.Getenv("XDG_STATE_HOME")
+	left, err := e.Leftovers(ctx)
+	ts.Check(err)
+	var containers, networks, volumes int
+	for _, l := range left {
+		if strings.HasPrefix(l.Dir, state) {
+			containers, networks, volumes = containers+l.Containers, networks+l.Networks, volumes+l.Volumes
+		}
+	}
+	// Volumes without a name belong to nobody by their labels: none may come with a sandbox.
+	all, err := e.VolumeList(ctx, client.VolumeListOptions{Filters: make(client.Filters).Add("dangling", "true")})
+	ts.Check(err)
+	unnamed := 0
+	for _, v := range all.Items {
+		if len(v.Name) == 64 && !strings.Contains(v.Name, "-") {
+			unnamed++
+		}
+	}
+	files, sockets := 0, 0
+	_ = filepath.WalkDir(state, func(_ string, d fs.DirEntry, err error) error { // what cannot be read is not there
+		switch {
+		case err != nil || d.IsDir():
+		case d.Type()&fs.ModeSocket != 0:
+			sockets++
+		default:
+			files++
+		}
+		return nil
+	})
+	text := fmt.Sprintf("containers %d\nnetworks %d\nvolumes %d\nunnamed volumes %d\nprocesses %d\nsockets %d\nfiles %d\n",
+		containers, networks, volumes, unnamed, len(processesOf(state)), sockets, files)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// closedCmd is: closed FILE; no port of a node in FILE, an answer of cordage status --json, is listened on.
+func closedCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: closed FILE")
+	}
+	var status struct {
+		Nodes []struct{ Ports map[string]int }
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &status))
+	for _, n := range status.Nodes {
+		for purpose, number := range n.Ports {
+			c, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(number)), time.Second)
+			if err == nil {
+				c.Close()
+				ts.Fatalf("port %d (%s) is still listened on", number, purpose)
+			}
+		}
+	}
+}
+
+// nodeCmd is: node LIMIT NODE STATE; it waits until the node is in that state.
+func nodeCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: node LIMIT NODE STATE")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	last := "cordage status failed"
+	for deadline := time.Now().Add(limit); ; <-tick.C {
+		file := ts.MkAbs("node.json")
+		var status struct{ Nodes []sandbox.Node }
+		if err := ts.Exec("sh", "-c", "cordage status --json >"+file); err == nil {
+			ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &status))
+		}
+		for _, n := range status.Nodes {
+			if n.Name == args[1] {
+				last = fmt.Sprintf("%s: %s", n.State, n.Reason)
+				if string(n.State) == args[2] {
+					return
+				}
+			}
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is not %s within %v, but %s", args[1], args[2], limit, last)
+		}
+	}
+}
+
+// restartEngineCmd restarts the engine and waits until it answers.
+func restartEngineCmd(ts *testscript.TestScript, _ bool, _ []string) {
+	cmd := exec.Command("sh", "-c", ts.Getenv("CORDAGE_RESTART_ENGINE"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		ts.Fatalf("restart the engine: %v\n%s", err, out)
+	}
+}
