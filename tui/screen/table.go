@@ -106,6 +106,13 @@ func (t Table) Fit(n, page int) Table {
 	return t
 }
 
+// Shift moves cursor and page by so many rows, as when rows before them come or go.
+func (t Table) Shift(by int) Table {
+	t.Cursor += by
+	t.top += by
+	return t
+}
+
 // Top is the first row that is seen.
 func (t Table) Top() int { return t.top }
 
@@ -121,7 +128,11 @@ func (t Table) Render(f Frame, columns []Column, n int, row func(i int) Row, w, 
 	for i := t.top; i < min(n, t.top+page); i++ {
 		seen = append(seen, row(i))
 	}
-	widths := columnWidths(columns, seen, w-2)
+	room := w - 2
+	if n > page {
+		room -= 2 // for the scroll bar
+	}
+	widths := columnWidths(columns, seen, room)
 	lines := make([]string, 0, h)
 	head := "  "
 	for i, c := range columns {

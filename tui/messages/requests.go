@@ -1,0 +1,119 @@
+package messages
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/cordage-sandbox/cordage/sandbox/trace"
+	"github.com/cordage-sandbox/cordage/tui/screen"
+)
+
+// requests is the list of the latest requests.
+type requests struct {
+	list  []trace.Summary
+	asked bool // there is an answer
+	fault error
+	table screen.Table
+	page  int
+}
+
+// requestsMsg is the answer to askRequests.
+type requestsMsg struct {
+	list []trace.Summary
+	err  error
+}
+
+// How many requests are listed, and how long the supervisor may take.
+const (
+	mostRequests = 200
+	askLimit     = 5 * time.Second
+)
+
+func (v *View) askRequests() tea.Cmd {
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+		defer cancel()
+		list, err := v.source.Traces(ctx, mostRequests)
+		return requestsMsg{list, err}
+	}
+}
+
+// take takes an answer; the cursor stays on its request.
+func (r *requests) take(msg requestsMsg) {
+	if r == nil {
+		return
+	}
+	r.asked, r.fault = true, msg.err
+	if msg.err != nil {
+		return
+	}
+	id := ""
+	if r.table.Cursor > 0 && r.table.Cursor < len(r.list) { // on the first one it stays on the first
+		id = r.list[r.table.Cursor].ID
+	}
+	r.list = msg.list
+	for i := range r.list {
+		if r.list[i].ID == id {
+			r.table = r.table.Shift(i - r.table.Cursor)
+		}
+	}
+	r.table = r.table.Fit(len(r.list), max(1, r.page))
+}
+
+func (r *requests) move(msg tea.Msg) { r.table, _ = r.table.Update(msg, len(r.list), max(1, r.page)) }
+
+func (v *View) requestsKey(msg tea.KeyPressMsg) tea.Cmd {
+	k, r := v.keys, v.requests
+	switch {
+	case key.Matches(msg, k.Open, k.Trace):
+		if r.table.Cursor < len(r.list) {
+			return v.openTrace(r.list[r.table.Cursor].ID)
+		}
+	case key.Matches(msg, k.Refresh):
+		return v.askRequests()
+	default:
+		r.move(msg)
+	}
+	return nil
+}
+
+func (r *requests) render(f screen.Frame, text string) string {
+	t := f.Theme
+	head := " " + t.Dim.Render("the latest requests, and what they set going")
+	right := t.Dim.Render(screen.Plural(len(r.list), "request")) + " "
+	if r.fault != nil {
+		right = t.Warn.Render(t.Signs.Warning+" "+screen.Line(r.fault.Error())) + " "
+	}
+	h := f.Height - 1
+	r.page = screen.Page(h)
+	lines := screen.Ends(head, right, f.Width) + "\n"
+	if len(r.list) == 0 {
+		what := "no requests yet: they are seen here when workers have told of them"
+		if !r.asked {
+			what = "asking for requests"
+		}
+		return lines + screen.Middle([]string{t.Dim.Render(what)}, f.Width, h)
+	}
+	columns := []screen.Column{{Title: "time"}, {Title: ""}, {Title: "request", Stretch: true}, {Title: "took", Right: true}, {Title: "spans", Right: true}, {Title: "nodes", Stretch: true, Most: 50}, {Title: "id"}}
+	return lines + r.table.Render(f, columns, len(r.list), func(i int) screen.Row {
+		s := r.list[i]
+		sign, style := t.Signs.Check, t.Good
+		if s.Failed {
+			sign, style = t.Signs.Failed, t.Bad
+		}
+		name := t.Text
+		if text != "" && strings.Contains(strings.ToLower(s.Name), text) {
+			name = t.Strong
+		}
+		return screen.Row{
+			{Text: s.Start.Local().Format("15:04:05.000"), Style: t.Dim}, {Text: sign, Style: style}, {Text: screen.Line(s.Name), Style: name},
+			{Text: screen.Duration(s.Took), Style: t.Text}, {Text: fmt.Sprint(s.Spans), Style: t.Dim},
+			{Text: screen.Line(strings.Join(s.Nodes, " ")), Style: t.Dim}, {Text: s.ID[:min(8, len(s.ID))], Style: t.Data},
+		}
+	}, f.Width, h, true)
+}
