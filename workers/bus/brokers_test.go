@@ -28,28 +28,18 @@ func threeBrokers(t *testing.T) ([]*process.Child, []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hold := func() int {
-		h, err := port.Hold(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = h.HandOver() })
-		if err := h.HandOver(); err != nil {
-			t.Fatal(err)
-		}
-		return h.Number()
-	}
 	var voters []process.Voter
 	for id := 1; id <= 3; id++ {
-		voters = append(voters, process.Voter{ID: id, Port: hold()})
+		voters = append(voters, process.Voter{ID: id, Port: freePort(t)})
 	}
 	dir := t.TempDir()
 	children, addresses := make([]*process.Child, 3), make([]string, 3)
 	var ready sync.WaitGroup
 	for i := range 3 {
 		k := process.Kafka{
-			Node: fmt.Sprint("kafka-", i+1), ID: i + 1, Dir: filepath.Join(dir, fmt.Sprint(i)), Owner: dir, Port: hold(), Voters: voters, Brokers: len(voters),
-			Log: filepath.Join(dir, fmt.Sprint(i, ".log")), Archive: archive, DeathSignal: syscall.SIGKILL,
+			Node: fmt.Sprint("kafka-", i+1), ID: i + 1, Dir: filepath.Join(dir, fmt.Sprint(i)), Owner: dir, Port: freePort(t), Voters: voters,
+			Brokers: len(voters),
+			Log:     filepath.Join(dir, fmt.Sprint(i, ".log")), Archive: archive, DeathSignal: syscall.SIGKILL,
 			Settings: map[string]string{"transaction.state.log.min.isr": "2"},
 		}
 		child, err := k.Start(t.Context(), cache)

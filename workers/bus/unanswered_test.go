@@ -1,0 +1,176 @@
+package bus_test
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/cordage-sandbox/cordage/fixtures/servers"
+	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+	"github.com/cordage-sandbox/cordage/sandbox/port"
+	"github.com/cordage-sandbox/cordage/sandbox/probe"
+	"github.com/cordage-sandbox/cordage/sandbox/process"
+	"github.com/cordage-sandbox/cordage/workers/bus"
+	"github.com/cordage-sandbox/cordage/workers/record"
+)
+
+// Keys of Kafka's requests.
+const (
+	addPartitionsToTxn = 24
+	endTxn             = 26
+	txnOffsetCommit    = 28
+)
+
+// TestLostAnswers loses the first answer to each request of a transaction, as a coordinator of Kafka 3.2 may when its followers
+// change. What was asked for has been done then. Everything goes on soon, and nothing is done twice.
+func TestLostAnswers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for answers that do not come")
+	}
+	t.Parallel()
+	broker := freePort(t)
+	proxy := newProxy(t, port.Address(broker), addPartitionsToTxn, endTxn, txnOffsetCommit)
+	kafkaBehind(t, broker, proxy.address())
+	k := &kafka{t, []string{proxy.address()}, servers.Unique(t) + "."}
+	k.create(1, record.Topic{Name: "in"}, record.Topic{Name: "out"})
+	b := k.open("a")
+	in, out := hear(t, b, "in"), hear(t, b, "out")
+	publish(t, k.publisher(b), numbered("in", 0, 20, 3)...)
+	start(t, b.Durable(bus.DurableConfig{Group: "g", Topic: "in"}, double("a")))
+	checkOnce(t, out.await(20), 20)
+	if n := len(in.await(20)); n != 20 {
+		t.Errorf("%d records were published, want 20", n)
+	}
+	proxy.mu.Lock()
+	defer proxy.mu.Unlock()
+	if len(proxy.lose) > 0 {
+		t.Errorf("answers were to be lost to requests %v, which nobody has made", proxy.lose)
+	}
+}
+
+// kafkaBehind starts a broker that tells its clients to come by another address.
+func kafkaBehind(t *testing.T, number int, advertised string) {
+	t.Helper()
+	cache, err := artefact.Open(artefact.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := process.KafkaArchive(t.Context(), cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	server := process.Kafka{
+		Node: "kafka-1", Dir: dir, Owner: dir, Port: number, Voters: []process.Voter{{ID: 1, Port: freePort(t)}}, Log: dir + "/log",
+		Archive: archive, DeathSignal: syscall.SIGKILL, Settings: map[string]string{"advertised.listeners": "BROKER://" + advertised},
+	}
+	child, err := server.Start(t.Context(), cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = child.Kill() })
+	watched := probe.Watched{Done: child.Done(), Why: child.Err}
+	if err := probe.Wait(t.Context(), probe.Kafka{Port: number}, limit, watched); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freePort is a port that is kept from other tests until this one is over.
+func freePort(t *testing.T) int {
+	t.Helper()
+	h, err := port.Hold(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.HandOver() })
+	if err := h.HandOver(); err != nil {
+		t.Fatal(err)
+	}
+	return h.Number()
+}
+
+// proxy stands between clients and a broker, and loses the first answer to each kind of request in lose.
+type proxy struct {
+	listener net.Listener
+	server   string
+
+	mu   sync.Mutex
+	lose map[uint16]bool
+}
+
+func newProxy(t *testing.T, server string, lose ...uint16) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	p := &proxy{listener: l, server: server, lose: map[uint16]bool{}}
+	for _, key := range lose {
+		p.lose[key] = true
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			go p.serve(c)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) address() string { return p.listener.Addr().String() }
+
+// serve passes requests and answers on until one side closes. A connection carries one request at a time, so that the next
+// answer is the one to the last request.
+func (p *proxy) serve(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp4", p.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	for {
+		request, err := readFrame(client)
+		if err != nil {
+			return
+		}
+		if _, err := server.Write(request); err != nil {
+			return
+		}
+		answer, err := readFrame(server)
+		if err != nil {
+			return
+		}
+		if p.loses(binary.BigEndian.Uint16(request[4:])) {
+			continue // the client waits, gives up, and closes
+		}
+		if _, err := client.Write(answer); err != nil {
+			return
+		}
+	}
+}
+
+func (p *proxy) loses(key uint16) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lost := p.lose[key]
+	delete(p.lose, key)
+	return lost
+}
+
+// readFrame reads a message of Kafka's protocol: its length in four bytes, and so many more. A request begins with its key.
+func readFrame(r io.Reader) ([]byte, error) {
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, err
+	}
+	frame := append(head, make([]byte, binary.BigEndian.Uint32(head))...)
+	_, err := io.ReadFull(r, frame[4:])
+	return frame, err
+}
