@@ -170,7 +170,8 @@ func readFrame(r io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(r, head); err != nil {
 		return nil, err
 	}
-	frame := append(head, make([]byte, binary.BigEndian.Uint32(head))...)
-	_, err := io.ReadFull(r, frame[4:])
+	frame := make([]byte, len(head)+int(binary.BigEndian.Uint32(head)))
+	copy(frame, head)
+	_, err := io.ReadFull(r, frame[len(head):])
 	return frame, err
 }
