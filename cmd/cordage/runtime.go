@@ -40,7 +40,7 @@ func newRuntime(ctx context.Context, d sandbox.Dir, program string, wish sandbox
 // imageSet are the images of a sandbox, without the engine that has them.
 func imageSet(cache *artefact.Cache, program string, chosen sandbox.Images, offline bool) image.Set {
 	return image.Set{
-		Cache: cache, Program: program, Offline: offline,
+		Cache: cache, Program: program, Offline: offline, Version: versions()["cordage"],
 		PostgreSQL: chosen.Postgres, Kafka: chosen.Kafka, Base: chosen.Base,
 	}
 }

@@ -80,6 +80,9 @@ func (r *Runtime) Engine() *Engine { return r.engine }
 
 // Prepare makes sure that the images are at the engine: pulled, or built.
 func (r *Runtime) Prepare(ctx context.Context, progress func(sandbox.Progress)) error {
+	if _, err := r.ensureNetwork(ctx); err != nil {
+		return err
+	}
 	var telling sync.Mutex
 	told := func(p sandbox.Progress) {
 		telling.Lock()
@@ -93,10 +96,6 @@ func (r *Runtime) Prepare(ctx context.Context, progress func(sandbox.Progress)) 
 			return err
 		})
 	}
-	g.Go(func() error {
-		_, err := r.ensureNetwork(ctx)
-		return err
-	})
 	return g.Wait()
 }
 

@@ -65,7 +65,7 @@ func (s Set) Build(ctx context.Context, kind sandbox.Kind, progress func(sandbox
 		}
 		return errors.Join(addTree(t, dir, ""), fill(t))
 	}
-	return name, s.run(ctx, build{kind: kind, name: name, base: base, version: version(kind)}, context, progress)
+	return name, s.run(ctx, build{kind: kind, name: name, base: base, version: s.version(kind)}, context, progress)
 }
 
 // build is what is built.

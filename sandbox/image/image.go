@@ -55,6 +55,7 @@ type Set struct {
 	Cache   *artefact.Cache
 	Program string // executable of Cordage that workers run
 	Offline bool   // pull nothing
+	Version string // of Cordage, for the label of the workers' image
 
 	PostgreSQL string // chosen by the user; "": PublicPostgreSQL, or what Cordage builds
 	Kafka      string // the same
@@ -98,8 +99,10 @@ func public(kind sandbox.Kind) string {
 }
 
 // version of what is in an image that Cordage builds.
-func version(kind sandbox.Kind) string {
-	return map[sandbox.Kind]string{sandbox.PostgreSQL: artefact.PostgreSQLVersion, sandbox.Kafka: artefact.KafkaVersion}[kind]
+func (s Set) version(kind sandbox.Kind) string {
+	return map[sandbox.Kind]string{
+		sandbox.PostgreSQL: artefact.PostgreSQLVersion, sandbox.Kafka: artefact.KafkaVersion, sandbox.Worker: s.Version,
+	}[kind]
 }
 
 // built is the name of the image that Cordage builds. Its tag is made from what goes into it, so that another content is
@@ -110,7 +113,7 @@ func (s Set) built(kind sandbox.Kind) (string, error) {
 		return "cordage-worker:" + sum, err
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, kind, version(kind), s.base())
+	fmt.Fprintln(h, kind, s.version(kind), s.base())
 	err := fs.WalkDir(contexts, "context/"+string(kind), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -123,7 +126,7 @@ func (s Set) built(kind sandbox.Kind) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("cordage-%s:%s-%s", kind, version(kind), hex.EncodeToString(h.Sum(nil)[:5])), nil
+	return fmt.Sprintf("cordage-%s:%s-%s", kind, s.version(kind), hex.EncodeToString(h.Sum(nil)[:5])), nil
 }
 
 // candidates lists the images that would do, best first.
@@ -135,9 +138,9 @@ func (s Set) candidates(kind sandbox.Kind) ([]Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []Image{{Kind: kind, Name: name, Source: "built", Version: version(kind)}}
+	all := []Image{{Kind: kind, Name: name, Source: "built", Version: s.version(kind)}}
 	if p := public(kind); p != "" {
-		all = append(all, Image{Kind: kind, Name: p, Source: "public", Version: version(kind)})
+		all = append(all, Image{Kind: kind, Name: p, Source: "public", Version: s.version(kind)})
 	}
 	return all, nil
 }
@@ -226,6 +229,7 @@ func (s Set) Ensure(ctx context.Context, kind sandbox.Kind, progress func(sandbo
 		return found.Name, err
 	}
 	if kind == sandbox.Worker {
+		s.forgetWorkers(ctx)
 		return s.Build(ctx, kind, progress)
 	}
 	name := s.chosen(kind)
@@ -244,6 +248,25 @@ func (s Set) Ensure(ctx context.Context, kind sandbox.Kind, progress func(sandbo
 		return "", errors.Join(err, pullErr)
 	}
 	return name, nil
+}
+
+// workerLife is how old an image of workers must be to be removed when a new one takes its place: younger ones may be
+// about to be used by somebody else.
+const workerLife = time.Hour
+
+// forgetWorkers removes old images of workers that no container uses: each change of the program makes a new one. What
+// cannot be removed stays.
+func (s Set) forgetWorkers(ctx context.Context) {
+	which := make(client.Filters).Add("label", LabelKind+"="+string(sandbox.Worker))
+	old, err := s.Engine.ImageList(ctx, client.ImageListOptions{Filters: which})
+	if err != nil {
+		return
+	}
+	for _, o := range old.Items {
+		if time.Since(time.Unix(o.Created, 0)) > workerLife {
+			_, _ = s.Engine.ImageRemove(ctx, o.ID, client.ImageRemoveOptions{PruneChildren: true})
+		}
+	}
 }
 
 // short makes a message of the engine fit into a sentence.

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+	"github.com/cordage-sandbox/cordage/sandbox/server"
 )
 
 // Kafka is one node of a Kafka cluster in KRaft mode to run: a broker, and a controller in the same JVM if it is one of
@@ -54,9 +54,8 @@ func (k Kafka) settings() map[string]string {
 			roles, listeners = "broker,controller", fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", listeners, v.Port)
 		}
 	}
-	brokers := max(1, k.Brokers)
-	copies, inSync := fmt.Sprint(min(sandbox.Replication, brokers)), fmt.Sprint(min(sandbox.MinInSync, brokers))
-	s := map[string]string{
+	s := server.Kafka(max(1, k.Brokers))
+	maps.Copy(s, map[string]string{
 		"process.roles":                  roles,
 		"node.id":                        fmt.Sprint(k.id()),
 		"controller.quorum.voters":       strings.Join(voters, ","),
@@ -66,26 +65,7 @@ func (k Kafka) settings() map[string]string {
 		"inter.broker.listener.name":     "BROKER",
 		"controller.listener.names":      "CONTROLLER",
 		"log.dirs":                       k.data(),
-
-		"auto.create.topics.enable":                "false", // a misspelt name must fail
-		"group.initial.rebalance.delay.ms":         "0",     // do not wait for more consumers: every start would
-		"default.replication.factor":               copies,
-		"offsets.topic.replication.factor":         copies,
-		"offsets.topic.num.partitions":             "3",
-		"transaction.state.log.replication.factor": copies,
-		"transaction.state.log.min.isr":            inSync,
-		"min.insync.replicas":                      inSync,
-		"transaction.state.log.num.partitions":     "3",
-		"log.cleaner.dedupe.buffer.size":           "4194304", // Kafka's default takes 128 MiB of heap
-		"num.network.threads":                      "2",
-		"num.io.threads":                           "4",
-		// A broker that was killed may register again only when its session has ended (9 s by default).
-		"broker.heartbeat.interval.ms": "400",
-		"broker.session.timeout.ms":    "2000",
-		// A broker that comes back leads its partitions again within seconds (5 min by default). That also ends transactions
-		// which Kafka 3.2 can leave half committed when their coordinator moves (KAFKA-16352): it moves once more.
-		"leader.imbalance.check.interval.seconds": "5",
-	}
+	})
 	maps.Copy(s, k.Settings)
 	return s
 }
@@ -125,16 +105,8 @@ func (k Kafka) start(java artefact.Java, jars artefact.Kafka, more ...string) (*
 
 const kafkaStop = syscall.SIGTERM
 
-// jvmFlags are for a quick start and little memory: one compiler, one collector thread, no files in /tmp.
-func jvmFlags() []string {
-	return []string{
-		"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k",
-		"-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true", "-Xshare:auto",
-	}
-}
-
 func (k Kafka) args(jars artefact.Kafka) []string {
-	args := jvmFlags()
+	args := server.JVMFlags()
 	if k.Archive != "" && exists(k.Archive) {
 		args = append(args, "-XX:SharedArchiveFile="+k.Archive, "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 	}
@@ -200,23 +172,8 @@ func (k Kafka) configure() error {
 	if err := writeFile(filepath.Join(k.Dir, "server.properties"), formatProperties(k.settings())); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(k.Dir, "log4j.properties"), []byte(kafkaLog))
+	return writeFile(filepath.Join(k.Dir, "log4j.properties"), []byte(server.KafkaLog))
 }
-
-// kafkaLog sends everything to stdout, as Kafka's own configuration does, without the pages of configuration values
-// that every part prints at its start.
-const kafkaLog = `log4j.rootLogger=INFO, stdout
-log4j.appender.stdout=org.apache.log4j.ConsoleAppender
-log4j.appender.stdout.layout=org.apache.log4j.PatternLayout
-log4j.appender.stdout.layout.ConversionPattern=[%d{ISO8601}] %p %m (%c)%n
-log4j.logger.kafka.server.KafkaConfig=WARN
-log4j.logger.kafka.server.KafkaRaftServer=INFO
-log4j.logger.kafka.utils.Log4jControllerRegistration$=WARN
-log4j.logger.org.apache.kafka.common.config=WARN
-log4j.logger.org.apache.kafka.clients=WARN
-log4j.logger.org.apache.zookeeper=WARN
-log4j.logger.kafka.log.LogCleaner=WARN
-`
 
 // writeFile replaces a file, readable by its owner only.
 func writeFile(path string, content []byte) error {

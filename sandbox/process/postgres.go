@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+	"github.com/cordage-sandbox/cordage/sandbox/server"
 )
 
 // Superuser is the name of PostgreSQL's superuser in every sandbox.
@@ -35,23 +36,8 @@ type PostgreSQL struct {
 
 // defaults of a sandbox, over PostgreSQL's own.
 func (p PostgreSQL) settings() map[string]string {
-	s := map[string]string{
-		"listen_addresses":        "127.0.0.1",
-		"port":                    fmt.Sprint(p.Port),
-		"unix_socket_directories": "",
-		"password_encryption":     "scram-sha-256",
-		"max_connections":         "300",  // ten virtual nodes with three schemas, several replicas of each worker
-		"shared_buffers":          "64MB", // a laptop runs several sandboxes
-		"fsync":                   "on",
-		"logging_collector":       "off", // to stderr, which is the node's log file
-		"log_destination":         "stderr",
-		"log_line_prefix":         "%m [%p] %q%u@%d %a ",
-		"log_timezone":            "UTC",
-		"timezone":                "UTC",
-		"lc_messages":             "C",
-		"jit":                     "off", // its start costs more than our short statements
-		"max_wal_size":            "1GB",
-	}
+	s := server.PostgreSQL()
+	s["listen_addresses"], s["port"], s["unix_socket_directories"] = "127.0.0.1", fmt.Sprint(p.Port), ""
 	if p.Volatile {
 		s["fsync"], s["synchronous_commit"], s["full_page_writes"] = "off", "off", "off"
 	}
