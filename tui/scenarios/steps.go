@@ -114,7 +114,7 @@ func (v *View) toFailure() {
 }
 
 // tookColumn is what the times take of a line, with the gaps.
-const tookColumn = 14
+const tookColumn = 15
 
 // drawRow draws a line of the tree.
 func (v *View) drawRow(f screen.Frame, r treeRow, w int) screen.Row {

@@ -224,7 +224,7 @@ func TestStopPutsBack(t *testing.T) {
 	_, v := newView(t, c)
 	v.start([]*lang.Scenario{parse(t, "slow", "  - rest: {method: GET, path: /wait}\n"), parse(t, "next", "  - expect: {that: 'true'}\n")})
 	go v.session.work()
-	for range 2 { // it begins, and its step begins
+	for len(v.history[0].runs[0].steps) == 0 { // until its step has begun
 		v.take(v.session.next()().(stateMsg))
 	}
 	v.End()

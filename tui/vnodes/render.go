@@ -116,9 +116,9 @@ func (v *View) empty(f screen.Frame) []string {
 
 func (v *View) nodeList(f screen.Frame, rows []row, w int) string {
 	t := f.Theme
-	columns := []screen.Column{{Title: "X.500 NAME", Stretch: true}, {Title: "SHORT HASH"}, {Title: "CPI", Most: 20}, {Title: "STATE"}}
+	columns := []screen.Column{{Title: "X.500 NAME", Stretch: true}, {Title: "SHORT HASH"}, {Title: "CPI", Most: 18}, {Title: "STATE"}}
 	databases := "DBS"
-	if w > 84 {
+	if w > 100 {
 		databases = "DATABASES"
 	}
 	columns = append(columns, screen.Column{Title: databases, Right: true}, screen.Column{Title: "KEYS", Right: true})
@@ -127,7 +127,7 @@ func (v *View) nodeList(f screen.Frame, rows []row, w int) string {
 		state, style := v.rowState(f, r)
 		return screen.Row{
 			{Text: screen.Line(r.name()), Style: t.Text}, {Text: r.hash(), Style: t.Data}, {Text: screen.Line(r.cpi()), Style: t.Dim}, {Text: state, Style: style},
-			{Text: v.sizes(r.hash(), w > 84), Style: t.Dim}, {Text: v.keyCount(r.hash()), Style: t.Dim},
+			{Text: v.sizes(r.hash(), w > 100), Style: t.Dim}, {Text: v.keyCount(r.hash()), Style: t.Dim},
 		}
 	}, w, v.nodePage()+1, !v.onCPIs && v.dialog == nil)
 }
