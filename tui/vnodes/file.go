@@ -152,6 +152,9 @@ func (f *fileForm) choose(v *View, submit bool) tea.Cmd {
 
 // uploadKey takes keys while an upload is shown: enter closes what is over, and goes on to a virtual node of it.
 func (f *fileForm) uploadKey(v *View, msg tea.KeyPressMsg) tea.Cmd {
+	if f.upload.untrusted() && key.Matches(msg, v.keys.Certificate) {
+		return v.chooseCertificate()
+	}
 	if !key.Matches(msg, v.keys.Submit) {
 		return nil
 	}
@@ -234,7 +237,11 @@ func (u *upload) lines(fr screen.Frame, w int) []string {
 			}
 			lines = append(lines, t.Bad.Render(sign+l))
 		}
-		lines = append(lines, "", t.Key.Render("enter")+t.Dim.Render(" close"))
+		way := t.Key.Render("enter") + t.Dim.Render(" close")
+		if u.untrusted() {
+			way = t.Key.Render("i") + t.Dim.Render(" trust its signer: choose the certificate   ") + way
+		}
+		lines = append(lines, "", way)
 	case u.done != "":
 		lines = append(lines, t.Good.Render(t.Signs.Check+" stored, checksum "+u.done), "",
 			t.Key.Render("enter")+t.Dim.Render(" make a virtual node of it   ")+t.Key.Render("esc")+t.Dim.Render(" close"))

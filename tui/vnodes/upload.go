@@ -38,6 +38,11 @@ func (u *upload) over() bool { return u.done != "" || u.err != nil }
 
 func (u *upload) look() { u.size, u.sent = u.counted.size.Load(), u.counted.sent.Load() }
 
+// untrusted tells whether the cluster refused it because of who signed it.
+func (u *upload) untrusted() bool {
+	return u.err != nil && strings.Contains(u.err.Error(), "certificate import")
+}
+
 // Limits of an upload.
 const (
 	sendLimit   = 15 * time.Minute

@@ -318,6 +318,10 @@ func TestUploadRefused(t *testing.T) {
 		t.Fatalf("the upload is %+v", v.upload)
 	}
 	d.Golden(t)
+	d.Press("i")
+	if f, ok := v.dialog.(*fileForm); !ok || f.title != "trust a code signer" {
+		t.Error("i does not go on to the signer's certificate")
+	}
 }
 
 func TestUploadOnItsWay(t *testing.T) {
