@@ -51,20 +51,23 @@ func packages(t *testing.T) []listed {
 // never says what must not be imported, directly or by way of others. "x" means the package x and those below it.
 func never() map[string][]string {
 	rules := map[string][]string{
-		"workers":           {"sandbox", "tui", "scenarios", "cmd"},
-		"sandbox":           {"tui", "scenarios", "cmd"},
-		"scenarios":         {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api", "cmd"},
-		"tui":               {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api", "workers/database", "workers/crypto", "workers/rest", "workers/balance", "cmd"},
-		"sandbox/client":    {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api"},
-		"sandbox/trace":     {"workers"},
-		"sandbox/process":   {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/container", "sandbox/image"},
-		"sandbox/container": {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/process"},
-		"sandbox/image":     {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/process", "sandbox/container"},
-		"sandbox/topology":  {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api"},
-		"workers/bus":       {"workers/store"},
-		"workers/store":     {"workers/bus"},
-		"workers/telemetry": {"workers/bus", "workers/store", "workers/record"},
-		"workers/ident":     {"workers/bus", "workers/store", "workers/record", "workers/telemetry"},
+		"workers":            {"sandbox", "tui", "scenarios", "cmd"},
+		"sandbox":            {"tui", "scenarios", "cmd"},
+		"scenarios":          {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api", "cmd"},
+		"tui":                {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api", "workers/database", "workers/crypto", "workers/rest", "workers/balance", "cmd"},
+		"sandbox/client":     {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api"},
+		"sandbox/trace":      {"workers"},
+		"sandbox/file":       {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api"},
+		"sandbox/document":   {"workers", "sandbox/supervisor", "sandbox/file"},
+		"sandbox/supervisor": {"sandbox/file", "sandbox/process", "sandbox/container", "sandbox/image"},
+		"sandbox/process":    {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/container", "sandbox/image"},
+		"sandbox/container":  {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/process"},
+		"sandbox/image":      {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/process", "sandbox/container"},
+		"sandbox/topology":   {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api"},
+		"workers/bus":        {"workers/store"},
+		"workers/store":      {"workers/bus"},
+		"workers/telemetry":  {"workers/bus", "workers/store", "workers/record"},
+		"workers/ident":      {"workers/bus", "workers/store", "workers/record", "workers/telemetry"},
 	}
 	types := []string{"workers/database", "workers/crypto", "workers/rest", "workers/balance"}
 	for _, one := range types { // a worker type never imports another one
