@@ -6,6 +6,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // Table is a list of rows in aligned columns with a cursor and scrolling. It is a value: Update gives the next one. The
@@ -220,6 +221,6 @@ func scrollbar(f Frame, lines []string, top, page, n, w int) {
 		if i >= at && i < at+size {
 			sign = f.Theme.Dim.Render(f.Theme.Signs.Scroll)
 		}
-		lines[i] = Pad(lines[i], w-1) + sign
+		lines[i] = Pad(ansi.Truncate(lines[i], w-1, ""), w-1) + sign // nothing is under it: the columns leave room
 	}
 }
