@@ -5,8 +5,10 @@ import (
 	"iter"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/tui/data"
 	"github.com/cordage-sandbox/cordage/tui/launch"
 	"github.com/cordage-sandbox/cordage/tui/logs"
+	"github.com/cordage-sandbox/cordage/tui/messages"
 	"github.com/cordage-sandbox/cordage/tui/scenarios"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 	"github.com/cordage-sandbox/cordage/tui/topology"
@@ -27,6 +29,8 @@ type Source interface {
 	logs.Source
 	vnodes.Source
 	scenarios.Source
+	messages.Source
+	data.Source
 }
 
 // Views makes the views of a sandbox, in the order of their tabs.
@@ -35,6 +39,8 @@ func Views(s Source, host launch.Host, name string) []screen.View {
 		topology.New(s),
 		vnodes.New(s),
 		scenarios.New(s),
+		messages.New(s),
+		data.New(s),
 		logs.New(s),
 		launch.New(host, name),
 	}
