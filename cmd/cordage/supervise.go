@@ -197,6 +197,9 @@ func (e *failedStartError) ExitCode() int {
 // keepProgram copies this program into the sandbox's directory, under a name made from its content, and removes copies of
 // other programs. The supervisor and the workers run from it.
 func keepProgram(d sandbox.Dir) (string, error) {
+	if err := d.Make(); err != nil { // with the modes that PostgreSQL's own user needs
+		return "", err
+	}
 	own, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)

@@ -118,7 +118,7 @@ func (f *form) wish() sandbox.Wish {
 		is = s.Spec
 	}
 	w := sandbox.Wish{}
-	if _, kept := f.known[is.Name]; !kept {
+	if _, kept := f.known[is.Name]; !kept && f.runtime != sandbox.Auto { // what is left open, the sandbox file may say
 		w.Runtime = f.runtime
 	}
 	if f.brokers != max(1, is.Brokers) {

@@ -53,6 +53,7 @@ type View struct {
 	failed  *sandbox.Failure
 	err     error // why the start could not even begin
 	scroll  int
+	begun   bool // a supervisor was started, or was there
 	went    bool // topology was shown when this start became ready
 }
 
@@ -123,7 +124,7 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 		v.shown = false
 	case screen.TickMsg:
 		const every = 5
-		if v.choosing() && msg.Now.Second()%every == 0 {
+		if v.choosing() && msg.Now.Second()%every == 0 || v.gone() {
 			return v, v.reload()
 		}
 	case screen.StateMsg:
@@ -135,6 +136,7 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 	case listMsg:
 		v.list, v.listErr = msg.list, msg.err
 		v.form.know(msg.list)
+		v.ended(msg)
 	case startedMsg:
 		return v, v.started(msg)
 	case tea.KeyPressMsg:
@@ -156,7 +158,7 @@ func (v *View) take(s *screen.State) tea.Cmd {
 	case s.Info.Phase == sandbox.PhaseFailed && s.Info.Failure != nil && !v.asked.IsZero():
 		v.failed, v.asked = s.Info.Failure, time.Time{}
 	case s.Link == screen.Connected && s.Info.Phase == sandbox.PhaseStarting:
-		v.failed, v.err, v.went = nil, nil, false
+		v.failed, v.err, v.went, v.begun = nil, nil, false, false
 		if v.asked.IsZero() {
 			v.asked = s.Info.Started
 		}
@@ -172,6 +174,31 @@ func (v *View) take(s *screen.State) tea.Cmd {
 	return nil
 }
 
+// gone tells that the supervisor that was started does not answer.
+func (v *View) gone() bool {
+	return v.begun && !v.asked.IsZero() && v.state != nil && v.state.Link == screen.Absent
+}
+
+// ended tells why a start failed that nobody could follow, because it was over too soon.
+func (v *View) ended(now listMsg) {
+	if !v.gone() || now.err != nil {
+		return
+	}
+	name := v.form.name.Value()
+	failure := &sandbox.Failure{
+		Part: "supervisor", Stage: "start the nodes of sandbox " + name, Cause: "the supervisor has ended", Hint: "its log tells more: cordage logs supervisor",
+	}
+	for _, s := range now.list {
+		if s.Name == name && s.Running {
+			return // it answers, and will be seen
+		}
+		if s.Name == name && s.Last != nil {
+			failure = s.Last
+		}
+	}
+	v.failed, v.asked, v.begun = failure, time.Time{}, false
+}
+
 // started takes the answer of Host.Start.
 func (v *View) started(msg startedMsg) tea.Cmd {
 	err := msg.err
@@ -182,6 +209,7 @@ func (v *View) started(msg startedMsg) tea.Cmd {
 		})
 	}
 	if err == nil {
+		v.begun = true
 		return nil
 	}
 	v.asked, v.err = time.Time{}, err
@@ -244,7 +272,7 @@ type Start struct{ Wish sandbox.Wish }
 
 func (v *View) startWith(wish sandbox.Wish) tea.Cmd {
 	host, name := v.host, v.form.name.Value()
-	v.asked, v.err, v.failed, v.went = time.Now(), nil, nil, false
+	v.asked, v.err, v.failed, v.went, v.begun = time.Now(), nil, nil, false, false
 	begin := func() tea.Msg {
 		const limit = 2 * time.Minute
 		ctx, cancel := context.WithTimeout(context.Background(), limit)

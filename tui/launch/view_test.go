@@ -142,7 +142,7 @@ func TestAnotherSandbox(t *testing.T) {
 		t.Fatal("the name cannot be typed")
 	}
 	d.Press("x", "up", "enter")
-	want := screen.SwitchMsg{Name: "defaultx", GoMsg: screen.GoMsg{View: Name, What: Start{Wish: sandbox.Wish{Runtime: sandbox.Auto}}}}
+	want := screen.SwitchMsg{Name: "defaultx", GoMsg: screen.GoMsg{View: Name, What: Start{}}}
 	if len(d.Sent) != 1 || fmt.Sprint(d.Sent[0]) != fmt.Sprint(want) || len(h.started) > 0 {
 		t.Errorf("it asks for %+v and started %v, want to switch", d.Sent, h.started)
 	}
@@ -193,5 +193,27 @@ func TestFailures(t *testing.T) {
 	d.Press("enter")
 	if len(h.started) != 2 {
 		t.Errorf("enter does not try again: started %v", h.started)
+	}
+}
+
+// A start may fail before anybody could follow it: the supervisor has ended, and what is kept tells why.
+func TestFailedBeforeItWasSeen(t *testing.T) {
+	t.Parallel()
+	d, v, _ := absent(t, "default")
+	d.Press("enter")
+	if v.failure() != nil {
+		t.Fatal("it failed before it began")
+	}
+	_, cmd := v.Update(screen.TickMsg{Now: tuitest.Now()})
+	d.Run(cmd)
+	if text := d.Text(80, 24); !strings.Contains(text, "port 9092 is in use") {
+		t.Errorf("why the start failed is not told:\n%s", text)
+	}
+	mine, v, _ := absent(t, "mine") // which keeps nothing, and whose supervisor is gone
+	mine.Press("enter")
+	_, cmd = v.Update(screen.TickMsg{Now: tuitest.Now()})
+	mine.Run(cmd)
+	if text := mine.Text(80, 24); !strings.Contains(text, "the supervisor has ended") {
+		t.Errorf("that the supervisor is gone is not told:\n%s", text)
 	}
 }

@@ -167,23 +167,26 @@ func changed(changes []screen.Change) bool {
 	return len(changes) == 0
 }
 
-// observe takes the latest observation.
+// observe takes the latest observation of a batch.
 func (v *View) observe(batch screen.FeedMsg[sandbox.Topology]) {
 	v.fault = batch.Err
 	if n := len(batch.Items); n > 0 {
-		v.observed = batch.Items[n-1]
-		seen := map[string][]sandbox.Edge{}
-		for _, e := range v.observed.Edges {
-			seen[e.From] = append(seen[e.From], e)
-		}
-		for node, edges := range seen {
-			for i := range edges {
-				edges[i].Rate, edges[i].Lag = 0, 0
-			}
-			v.old[node] = edges
-		}
-		v.rebuild()
+		v.Observe(batch.Items[n-1])
 	}
+}
+
+// Observe shows an observation.
+func (v *View) Observe(t sandbox.Topology) {
+	v.observed = t
+	seen := map[string][]sandbox.Edge{}
+	for _, e := range t.Edges {
+		e.Rate, e.Lag = 0, 0
+		seen[e.From] = append(seen[e.From], e)
+	}
+	for node, edges := range seen {
+		v.old[node] = edges
+	}
+	v.rebuild()
 }
 
 // rebuild makes the graph anew.
