@@ -118,7 +118,10 @@ func (v *View) drawLeft(f screen.Frame, w, h int) string {
 func (v *View) drawGraph(f screen.Frame, w, h int) string {
 	foot := v.footnote(f, w)
 	l := v.layout(w, h-len(foot), w >= wideFrom)
-	p := painter{f: f, v: v, l: l, marks: v.marks(), flow: v.packets(l, f)}
+	p := painter{f: f, v: v, l: l, marks: v.marks(), flow: v.packets(l, f), inks: map[int]theme.Ink{}}
+	for weight := blank; weight <= packet; weight++ {
+		p.inks[weight] = theme.NewInk(p.style(weight))
+	}
 	lines := make([]string, 0, h)
 	lines = append(lines, p.head())
 	for y := 1; y < l.h; y++ {
@@ -143,13 +146,15 @@ func (v *View) footnote(f screen.Frame, w int) (lines []string) {
 
 // Weights of links where several share a cell: the greatest decides how it looks.
 const (
-	aside   = iota // another one is marked
-	reading        // of compacted topics
+	blank   = iota - 1 // no link
+	aside              // another one is marked
+	reading            // of compacted topics
 	plain
 	busy
 	behind // lag
 	broken // of a node that is not ready
 	marked // of what is selected
+	packet // a message in flight
 )
 
 // marks is the weight of each link.
@@ -203,6 +208,7 @@ type painter struct {
 	l     *layout
 	marks []int
 	flow  map[point]bool
+	inks  map[int]theme.Ink // by weight
 }
 
 // head names the columns, and tells what is out of sight above.
@@ -302,17 +308,17 @@ func (p painter) itemAt(c, y int) item {
 func (p painter) gap(b *strings.Builder, from, to, y int) {
 	labels := p.labels(from, to, y)
 	var run strings.Builder
-	style := -1
+	style := blank
 	flush := func() {
 		if run.Len() > 0 {
-			b.WriteString(p.style(style).Render(run.String()))
+			p.inks[style].Write(b, run.String())
 			run.Reset()
 		}
 	}
 	for x := from; x < to; x++ {
 		if l, ok := labels[x]; ok {
 			flush()
-			style = -1
+			style = blank
 			b.WriteString(l.text)
 			x += l.w - 1
 			continue
@@ -330,8 +336,6 @@ func (p painter) gap(b *strings.Builder, from, to, y int) {
 	}
 	flush()
 }
-
-const packet = 100 // the style of a message in flight
 
 func (p painter) style(weight int) lipgloss.Style {
 	t := p.f.Theme
@@ -353,7 +357,7 @@ func (p painter) style(weight int) lipgloss.Style {
 // sign is what a cell shows, and its weight.
 func (p painter) sign(c *cell) (string, int) {
 	if c.mask == 0 && !c.across && !c.down {
-		return " ", -1
+		return " ", blank
 	}
 	h, v := p.heaviest(c.links), p.heaviest(c.vlinks)
 	s := p.f.Theme.Signs
@@ -392,7 +396,7 @@ func (p painter) faint(links []int) bool {
 }
 
 func (p painter) heaviest(links []int) int {
-	w := -1
+	w := blank
 	for _, i := range links {
 		w = max(w, p.marks[i])
 	}
