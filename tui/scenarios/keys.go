@@ -11,7 +11,7 @@ import (
 )
 
 type keyMap struct {
-	Run, RunAll, Again, Mark, Show, Fold, Read, Other, Steps, Stop, Save, Open, Failed, Trace key.Binding
+	Run, RunAll, Again, Mark, Show, Fold, Read, Other, Steps, Back, Stop, Save, Open, Failed, Trace key.Binding
 
 	List screen.ListKeys
 
@@ -31,7 +31,8 @@ func newKeyMap() keyMap {
 		Fold:   bind("space", "fold", "space", " "),
 		Read:   bind("enter", "read", "enter"),
 		Other:  bind("h", "history", "h"),
-		Steps:  bind("→", "steps", "right", "left"),
+		Steps:  bind("→", "steps", "right"),
+		Back:   bind("←", "scenarios", "left"),
 		Stop:   bind("x", "stop", "x"),
 		Save:   bind("s", "save JUnit", "s"),
 		Open:   bind("o", "open file", "o"),
@@ -65,10 +66,9 @@ func (k keyMap) list(v *View) []key.Binding {
 		k.Other.SetHelp("h", "scenarios")
 		list = []key.Binding{k.Show, k.Again, stop, k.Other, enabled(k.Save, saved)}
 	case onSteps:
-		k.Steps.SetHelp("←", "scenarios")
 		r, ok := v.current()
 		traced := ok && r.step != nil && r.step.trace != ""
-		list = []key.Binding{k.Read, k.Fold, enabled(k.Trace, traced), enabled(k.Failed, v.shown != nil && v.shown.verdict() == "failed"), stop, enabled(k.Again, saved), enabled(k.Save, saved), k.Steps, k.Other}
+		list = []key.Binding{k.Read, k.Fold, enabled(k.Trace, traced), enabled(k.Failed, v.shown != nil && v.shown.verdict() == "failed"), stop, enabled(k.Again, saved), enabled(k.Save, saved), k.Back, k.Other}
 	}
 	return append(list, k.List.All()...)
 }
@@ -89,11 +89,12 @@ func (v *View) key(msg tea.KeyPressMsg) tea.Cmd {
 		v.otherList()
 		return nil
 	case key.Matches(msg, k.Steps):
-		if v.pane == onSteps {
-			v.pane, v.reading = onList, false
-		} else if v.shown != nil {
+		if v.shown != nil {
 			v.pane = onSteps
 		}
+		return nil
+	case key.Matches(msg, k.Back):
+		v.pane, v.reading = onList, false
 		return nil
 	}
 	switch v.pane {
