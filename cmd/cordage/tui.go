@@ -66,14 +66,14 @@ func (a *app) interactive() bool {
 // tui shows the terminal UI until the user leaves it; with a wish it starts the sandbox first. The result is the sandbox
 // that was shown last.
 func (a *app) tui(ctx context.Context, f tuiFlags, begin *sandbox.Wish) (sandbox.Info, error) {
-	if err := sandbox.CheckName(a.name); err != nil {
-		return sandbox.Info{}, &usageError{err}
+	if _, err := a.dir(); err != nil { // the sandbox file may name the sandbox
+		return sandbox.Info{}, err
 	}
 	base, err := sandbox.Base()
 	if err != nil {
 		return sandbox.Info{}, err
 	}
-	host := &tuiHost{ctx: ctx, app: &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, name: a.name, started: true}, settled: begin != nil}
+	host := &tuiHost{ctx: ctx, app: &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, name: a.name, named: true, path: a.path, started: true}, settled: begin != nil}
 	defer host.close()
 	remembered := filepath.Join(base, "tui.json")
 	session := tui.Remember(remembered)
