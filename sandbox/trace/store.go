@@ -6,6 +6,7 @@ package trace
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,6 +34,16 @@ type Span struct {
 	Failed     bool              `json:"failed,omitempty"`
 	Message    string            `json:"message,omitempty"` // of the failure
 	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+// Title is the span's name for people: of an HTTP request whose span is called by its method alone also the path.
+//
+// Source: OpenTelemetry, semantic conventions for HTTP and database spans.
+func (s Span) Title() string {
+	if path := s.Attributes["url.path"]; path != "" && !strings.Contains(s.Name, "/") {
+		return s.Name + " " + path
+	}
+	return s.Name
 }
 
 // Summary is one line on a trace.
@@ -141,7 +152,7 @@ func summarise(id string, spans []Span) Summary {
 	var end time.Time
 	for i, sp := range spans {
 		if i == 0 {
-			sum.Name, sum.Node, sum.Start = sp.Name, sp.Node, sp.Start
+			sum.Name, sum.Node, sum.Start = sp.Title(), sp.Node, sp.Start
 		}
 		if last := sp.Start.Add(sp.Took); last.After(end) {
 			end = last

@@ -10,6 +10,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"github.com/cordage-sandbox/cordage/sandbox/trace"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 	"github.com/cordage-sandbox/cordage/tui/theme"
 )
@@ -91,7 +92,7 @@ func (w *fall) line(f screen.Frame, i int) string {
 	t, r := f.Theme, w.rows[i]
 	nameWidth, bar := columns(f.Width)
 	lead := tree(t, r)
-	name := screen.Line(r.Name)
+	name := label(r.Span)
 	if r.folded && r.below > 0 {
 		name += fmt.Sprintf(" +%d", r.below)
 	}
@@ -113,6 +114,14 @@ func (w *fall) line(f screen.Frame, i int) string {
 		return t.Select.Render(t.Signs.Cursor+" "+name+" "+node+" "+where+" "+took+" ") + barStyle.Render(barText)
 	}
 	return "  " + style.Render(name) + " " + t.Hue(r.Node).Render(node) + " " + t.Dim.Render(where) + " " + t.Text.Render(took) + " " + barStyle.Render(barText)
+}
+
+// label is what a span is called: a statement by its text.
+func label(s trace.Span) string {
+	if text := s.Attributes["db.query.text"]; isStatement(s) && text != "" {
+		return screen.Line(strings.Join(strings.Fields(text), " "))
+	}
+	return screen.Line(s.Title())
 }
 
 // tree draws what leads to a row.
@@ -160,7 +169,7 @@ func (w *fall) details(f screen.Frame, width int) []string {
 			lines = append(lines, screen.Labelled(f, " "+label, value, style, width)...)
 		}
 	}
-	say("step", r.Name, t.Strong)
+	say("step", r.Title(), t.Strong)
 	say("node", r.Node+"   "+r.Kind, t.Hue(r.Node))
 	say("began", fmt.Sprintf("%s after the request, took %s", screen.Duration(r.Start.Sub(w.trace.Start)), screen.Duration(r.Took)), t.Text)
 	if r.Failed {

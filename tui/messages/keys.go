@@ -8,7 +8,7 @@ import (
 
 type keyMap struct {
 	Pause, Follow, Choose, Topic, VNode, Clear, Open, Trace, Requests, ScrollDown, ScrollUp key.Binding // of the messages
-	Fold, Statements, Logs, Only, Refresh                                                   key.Binding // of a request
+	Fold, Statements, Logs, Only, Refresh, Reads                                            key.Binding // of requests
 	Submit, Next, Before, Cancel                                                            key.Binding // of the form
 	List                                                                                    screen.ListKeys
 }
@@ -23,7 +23,7 @@ func newKeyMap() keyMap {
 		Open: bind("enter", "details", "enter"), Trace: bind("t", "its request", "t"), Requests: bind("r", "requests", "r"),
 		ScrollDown: bind("ctrl+d", "details down", "ctrl+d"), ScrollUp: bind("ctrl+u", "details up", "ctrl+u"),
 		Fold: bind("space", "fold", "space"), Statements: bind("s", "without SQL", "s"), Logs: bind("l", "its log lines", "l"),
-		Only: bind("m", "its messages", "m"), Refresh: bind("r", "read again", "r"),
+		Only: bind("m", "its messages", "m"), Refresh: bind("r", "read again", "r"), Reads: bind("a", "reads too", "a"),
 		Submit: bind("enter", "apply", "enter"), Next: bind("tab", "next", "tab", "down"), Before: bind("shift+tab", "before", "shift+tab", "up"),
 		Cancel: bind("esc", "close", "esc"),
 		List:   screen.NewListKeys(),
@@ -47,7 +47,10 @@ func (v *View) Keys() []key.Binding {
 		return append([]key.Binding{k.Open, k.Fold, k.Statements, k.Only, k.Logs, k.Refresh, k.ScrollDown, k.ScrollUp}, k.List.All()...)
 	case v.requests != nil:
 		k.Open.SetHelp("enter", "its way")
-		return append([]key.Binding{k.Open, k.Refresh}, k.List.All()...)
+		if v.requests.reads {
+			k.Reads.SetHelp("a", "without reads")
+		}
+		return append([]key.Binding{k.Open, k.Reads, k.Refresh}, k.List.All()...)
 	}
 	if v.paused {
 		k.Pause.SetHelp("space", "go on")

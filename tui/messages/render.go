@@ -28,7 +28,7 @@ func (v *View) Render(f screen.Frame) string {
 	case v.fall != nil:
 		body = v.renderFall(f)
 	case v.requests != nil:
-		body = v.requests.render(f, v.text)
+		body = v.requests.render(f)
 	default:
 		body = v.renderMessages(f)
 	}

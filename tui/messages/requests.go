@@ -15,11 +15,20 @@ import (
 
 // requests is the list of the latest requests.
 type requests struct {
-	list  []trace.Summary
-	asked bool // there is an answer
+	all   []trace.Summary
+	list  []trace.Summary // those that are seen
+	reads bool            // those that only read, and set nothing going, are seen too
+	text  string          // in lower case
+	asked bool            // there is an answer
 	fault error
 	table screen.Table
 	page  int
+}
+
+// onlyReads tells of a request that it went no further than the worker that answered it.
+func onlyReads(s trace.Summary) bool {
+	const frontNodes = 2 // the load balancer and a rest worker
+	return strings.HasPrefix(s.Name, "GET") && len(s.Nodes) <= frontNodes && !s.Failed
 }
 
 // requestsMsg is the answer to askRequests.
@@ -30,7 +39,7 @@ type requestsMsg struct {
 
 // How many requests are listed, and how long the supervisor may take.
 const (
-	mostRequests = 200
+	mostRequests = 1000
 	askLimit     = 5 * time.Second
 )
 
@@ -52,15 +61,28 @@ func (r *requests) take(msg requestsMsg) {
 	if msg.err != nil {
 		return
 	}
+	r.all = msg.list
+	r.choose()
+}
+
+// choose finds the requests that are seen; the cursor stays on its request.
+func (r *requests) choose() {
 	id := ""
 	if r.table.Cursor > 0 && r.table.Cursor < len(r.list) { // on the first one it stays on the first
 		id = r.list[r.table.Cursor].ID
 	}
-	r.list = msg.list
-	for i := range r.list {
-		if r.list[i].ID == id {
-			r.table = r.table.Shift(i - r.table.Cursor)
+	r.list = nil
+	for _, s := range r.all {
+		if !r.reads && onlyReads(s) {
+			continue
 		}
+		if text := s.Name + " " + s.ID + " " + strings.Join(s.Nodes, " "); !strings.Contains(strings.ToLower(text), r.text) {
+			continue
+		}
+		if s.ID == id {
+			r.table = r.table.Shift(len(r.list) - r.table.Cursor)
+		}
+		r.list = append(r.list, s)
 	}
 	r.table = r.table.Fit(len(r.list), max(1, r.page))
 }
@@ -74,6 +96,9 @@ func (v *View) requestsKey(msg tea.KeyPressMsg) tea.Cmd {
 		if r.table.Cursor < len(r.list) {
 			return v.openTrace(r.list[r.table.Cursor].ID)
 		}
+	case key.Matches(msg, k.Reads):
+		r.reads = !r.reads
+		r.choose()
 	case key.Matches(msg, k.Refresh):
 		return v.askRequests()
 	default:
@@ -82,10 +107,14 @@ func (v *View) requestsKey(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-func (r *requests) render(f screen.Frame, text string) string {
+func (r *requests) render(f screen.Frame) string {
 	t := f.Theme
 	head := " " + t.Dim.Render("the latest requests, and what they set going")
-	right := t.Dim.Render(screen.Plural(len(r.list), "request")) + " "
+	right := screen.Plural(len(r.list), "request")
+	if hidden := len(r.all) - len(r.list); hidden > 0 {
+		right += fmt.Sprintf(", %d more are not seen", hidden)
+	}
+	right = t.Dim.Render(right) + " "
 	if r.fault != nil {
 		right = t.Warn.Render(t.Signs.Warning+" "+screen.Line(r.fault.Error())) + " "
 	}
@@ -94,8 +123,11 @@ func (r *requests) render(f screen.Frame, text string) string {
 	lines := screen.Ends(head, right, f.Width) + "\n"
 	if len(r.list) == 0 {
 		what := "no requests yet: they are seen here when workers have told of them"
-		if !r.asked {
+		switch {
+		case !r.asked:
 			what = "asking for requests"
+		case len(r.all) > 0:
+			what = "none of " + screen.Plural(len(r.all), "request") + " is chosen: a shows those that only read, esc leaves the text"
 		}
 		return lines + screen.Middle([]string{t.Dim.Render(what)}, f.Width, h)
 	}
@@ -106,12 +138,8 @@ func (r *requests) render(f screen.Frame, text string) string {
 		if s.Failed {
 			sign, style = t.Signs.Failed, t.Bad
 		}
-		name := t.Text
-		if text != "" && strings.Contains(strings.ToLower(s.Name), text) {
-			name = t.Strong
-		}
 		return screen.Row{
-			{Text: s.Start.Local().Format("15:04:05.000"), Style: t.Dim}, {Text: sign, Style: style}, {Text: screen.Line(s.Name), Style: name},
+			{Text: s.Start.Local().Format("15:04:05.000"), Style: t.Dim}, {Text: sign, Style: style}, {Text: screen.Line(s.Name), Style: t.Text},
 			{Text: screen.Duration(s.Took), Style: t.Text}, {Text: fmt.Sprint(s.Spans), Style: t.Dim},
 			{Text: screen.Line(strings.Join(s.Nodes, " ")), Style: t.Dim}, {Text: s.ID[:min(8, len(s.ID))], Style: t.Data},
 		}

@@ -79,7 +79,12 @@ func (v *View) Init() tea.Cmd { return nil }
 func (v *View) Typing() bool { return v.form != nil }
 
 // Filter is the text that is looked for in what has come.
-func (v *View) Filter() string { return v.text }
+func (v *View) Filter() string {
+	if v.requests != nil {
+		return v.requests.text
+	}
+	return v.text
+}
 
 // Close closes the innermost thing that is open.
 func (v *View) Close() (screen.View, bool) {
@@ -233,6 +238,11 @@ func (v *View) lets(m *sandbox.Message) bool {
 
 // setText looks for a text in whatever list is seen.
 func (v *View) setText(text string) {
+	if v.requests != nil {
+		v.requests.text = strings.ToLower(text)
+		v.requests.choose()
+		return
+	}
 	v.text = strings.ToLower(text)
 	v.search()
 }

@@ -143,6 +143,10 @@ func TestLooks(t *testing.T) {
 			s.traces = []trace.Summary{way().Summary, {ID: "77aa", Name: "GET /api/v1/cpi", Node: "lb-1", Start: tuitest.Now(), Took: 4 * time.Millisecond, Spans: 3, Nodes: []string{"lb-1", "rest-1"}}}
 			d.Press("r")
 		},
+		"all requests": func(d *tuitest.View, _ *View, s *source) {
+			s.traces = []trace.Summary{way().Summary, {ID: "77aa", Name: "GET /api/v1/cpi", Node: "lb-1", Start: tuitest.Now(), Took: 4 * time.Millisecond, Spans: 3, Nodes: []string{"lb-1", "rest-1"}}}
+			d.Press("r", "a")
+		},
 		"no requests": func(d *tuitest.View, _ *View, _ *source) { d.Press("r") },
 		"waterfall":   func(d *tuitest.View, _ *View, s *source) { s.trace = way(); d.Press("g", "t") },
 		"waterfall folded": func(d *tuitest.View, _ *View, s *source) {
@@ -383,6 +387,17 @@ func TestRequests(t *testing.T) {
 	if v.fall == nil || !v.fall.asked {
 		t.Fatal("enter does not open the request")
 	}
+	v.Close()
+	d.Update(screen.FilterMsg{Text: "CRYPTO"})
+	if len(v.requests.list) != 1 || v.Filter() != "crypto" {
+		t.Errorf("%d requests have the text", len(v.requests.list))
+	}
+	d.Update(screen.FilterMsg{Text: "zzz"})
+	if len(v.requests.list) != 0 {
+		t.Errorf("%d requests have a text that none has", len(v.requests.list))
+	}
+	d.Update(screen.FilterMsg{})
+	d.Press("enter")
 	for range 2 {
 		if _, ok := v.Close(); !ok {
 			t.Error("esc closes nothing")
