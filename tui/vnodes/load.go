@@ -31,6 +31,10 @@ type (
 		databases []sandbox.DatabaseInfo
 		err       error
 	}
+	peekMsg struct {
+		databases []sandbox.DatabaseInfo
+		err       error
+	}
 	keysMsg      map[string]keyring // by short hash
 	requestedMsg struct {           // a virtual node is asked for
 		at   time.Time
@@ -54,6 +58,8 @@ func (v *View) came(msg tea.Msg) tea.Cmd {
 		return msg.do(v)
 	case loadedMsg:
 		return v.take(msg)
+	case peekMsg:
+		return v.peek(msg)
 	case keysMsg:
 		v.asking = false
 		maps.Copy(v.wrapping, msg)
@@ -73,6 +79,67 @@ func (v *View) came(msg tea.Msg) tea.Cmd {
 		return v.demoMade(msg)
 	}
 	return nil
+}
+
+// How often is looked while the view is seen.
+const (
+	peekEvery = 4 * time.Second
+	loadEvery = 30 * time.Second
+)
+
+// tick looks for what others have changed. The supervisor, which tells of databases, is asked often; the cluster itself is
+// not, so that the requests it is seen to answer are those of people and programs.
+func (v *View) tick(now time.Time) tea.Cmd {
+	switch {
+	case now.Sub(v.loaded) >= loadEvery, v.fault != nil && now.Sub(v.loaded) >= peekEvery:
+		return v.load()
+	case now.Sub(v.peeked) < peekEvery:
+		return nil
+	}
+	v.peeked = now
+	source := v.source
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), readLimit)
+		defer cancel()
+		databases, err := source.Databases(ctx)
+		return peekMsg{databases, err}
+	}
+}
+
+// peek takes over the databases; where they are of other virtual nodes than those listed, the lists are read again.
+func (v *View) peek(m peekMsg) tea.Cmd {
+	if m.err != nil {
+		return nil // the lists will tell
+	}
+	before, there := owners(v.databases), owners(m.databases)
+	v.databases = m.databases
+	same := len(there) == len(v.nodes)
+	for hash := range there {
+		same = same && v.listed(hash)
+	}
+	const most = 5 // databases of a node that will never be there do not count for ever
+	switch {
+	case same || !maps.Equal(before, there):
+		v.missed = 0
+	case v.missed == most:
+		return nil
+	}
+	if same {
+		return nil
+	}
+	v.missed++
+	return v.load()
+}
+
+// owners are the short hashes of the virtual nodes that have databases.
+func owners(databases []sandbox.DatabaseInfo) map[string]bool {
+	there := map[string]bool{}
+	for _, d := range databases {
+		if d.VNode != "" {
+			there[d.VNode] = true
+		}
+	}
+	return there
 }
 
 // load reads the lists.

@@ -31,7 +31,9 @@ type View struct {
 	shown   bool
 	loading bool // the lists are on their way
 	loaded  time.Time
-	fault   error // why they could not be read last
+	missed  int       // how often the lists were read for databases whose node was not in them
+	peeked  time.Time // when the databases were looked at last
+	fault   error     // why they could not be read last
 
 	nodes     []client.VNode
 	cpis      []client.CPI
@@ -131,10 +133,7 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 	case screen.HiddenMsg:
 		v.shown = false
 	case screen.TickMsg:
-		const every = 4 * time.Second
-		if msg.Now.Sub(v.loaded) >= every {
-			return v, v.load()
-		}
+		return v, v.tick(msg.Now)
 	case screen.StateMsg:
 		v.state = msg.State
 		if v.shown && v.fault != nil && msg.State.Link == screen.Connected {

@@ -406,3 +406,16 @@ func notices(d *tuitest.View) (list []screen.Notice) {
 	}
 	return list
 }
+
+func TestNodesOfOthersAreSeen(t *testing.T) {
+	c := newCluster()
+	d, v := shown(t, c)
+	c.nodes = append(c.nodes, vnode("O=Dave, L=Rome, C=IT", "D0D0D0D0D0D0"))
+	d.Run(v.tick(tuitest.Now().Add(5 * time.Second)))
+	if !v.listed("D0D0D0D0D0D0") {
+		t.Error("a virtual node that somebody else made is not listed")
+	}
+	if cmd := v.tick(tuitest.Now().Add(6 * time.Second)); cmd != nil {
+		t.Error("it is asked again at once")
+	}
+}
