@@ -167,6 +167,7 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 			v.tables[msg.database] = msg.list
 		}
 		v.lay()
+		v.reveal(msg.database)
 	case screen.FilterMsg:
 		if v.inside {
 			return v, v.content.search(msg.Text, v)
@@ -267,6 +268,23 @@ func (v *View) lay() {
 			}
 		}
 	}
+	v.table = v.table.Fit(len(v.tree), v.page())
+}
+
+// reveal scrolls so that what is below the database under the cursor is seen, as far as there is room.
+func (v *View) reveal(database string) {
+	i, on := v.current()
+	if !on || !i.isDatabase() || i.database.Name != database {
+		return
+	}
+	at := v.table.Cursor
+	last := at
+	for last+1 < len(v.tree) && v.tree[last+1].database.Name == database {
+		last++
+	}
+	v.table.Cursor = min(last, at+v.page()-1)
+	v.table = v.table.Fit(len(v.tree), v.page())
+	v.table.Cursor = at
 	v.table = v.table.Fit(len(v.tree), v.page())
 }
 

@@ -71,7 +71,11 @@ const (
 // columns are the widths of the name and of the bars.
 func columns(width int) (name, bar int) {
 	rest := width - 2 - nodeWidth - placeWidth - tookWidth - 4
-	bar = max(10, rest*45/100)
+	share := 45 // percent
+	if width < wideFrom {
+		share = 36
+	}
+	bar = max(10, rest*share/100)
 	return rest - bar, bar
 }
 

@@ -61,6 +61,7 @@ type View struct {
 // How much is kept, and how much comes first.
 const (
 	kept      = 2000
+	keptBytes = 12 << 20 // of keys and values
 	firstTail = 200
 )
 
@@ -193,9 +194,7 @@ func (v *View) take(batch screen.FeedMsg[sandbox.Message]) {
 // search finds the messages that are seen, forgets old ones, and keeps the cursor where it was.
 func (v *View) search() {
 	current := v.current()
-	if extra := len(v.all) - kept; extra > 0 {
-		v.all = append([]*sandbox.Message(nil), v.all[extra:]...)
-	}
+	v.forget()
 	v.seen = v.seen[:0]
 	at := -1
 	for _, m := range v.all {
@@ -214,6 +213,21 @@ func (v *View) search() {
 		v.table = v.table.Shift(at - v.table.Cursor)
 	}
 	v.table = v.table.Fit(len(v.seen), v.page)
+}
+
+// forget lets go of the oldest messages when there are too many, or they are too large.
+func (v *View) forget() {
+	first, size := len(v.all), 0
+	for first > 0 && len(v.all)-first < kept {
+		m := v.all[first-1]
+		if size += len(m.Value) + len(m.Raw) + len(m.Key); size > keptBytes {
+			break
+		}
+		first--
+	}
+	if first > 0 {
+		v.all = append([]*sandbox.Message(nil), v.all[first:]...)
+	}
 }
 
 // lets tells whether a message is seen.

@@ -299,6 +299,18 @@ func TestCursorStays(t *testing.T) {
 	}
 }
 
+// TestLargeMessages are kept in smaller number.
+func TestLargeMessages(t *testing.T) {
+	t.Parallel()
+	d, v := shown(t, newSource())
+	for i := range kept {
+		d.Update(batch(v, sandbox.Message{Topic: "cpk.file", Offset: int64(i), Raw: strings.Repeat("x", 64<<10)}))
+	}
+	if want := keptBytes / (64 << 10); len(v.all) != want || len(v.seen) != want {
+		t.Errorf("%d messages are kept, want %d", len(v.all), want)
+	}
+}
+
 func TestDroppedIsAddedUp(t *testing.T) {
 	t.Parallel()
 	d, v := shown(t, newSource())
