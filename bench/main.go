@@ -30,6 +30,7 @@ func measurements() []measurement {
 		{"memory", "Memory at rest", measureMemory},
 		{"vnode", "Virtual nodes", measureVNodes},
 		{"uniqueness", "Uniqueness checks", measureUniqueness},
+		{"container", "Containers", measureContainers},
 	}
 }
 

@@ -68,7 +68,7 @@ func measureStart(ctx context.Context, b *bench, s *section) error {
 
 // warm fills the cache: artefacts, the prepared data directory and the archive of Kafka's classes.
 func (b *bench) warm(ctx context.Context) error {
-	if err := b.cordage(ctx, "up"); err != nil {
+	if err := b.cordage(ctx, "up", "--runtime", "process"); err != nil {
 		return err
 	}
 	return b.purge(ctx)
@@ -77,7 +77,7 @@ func (b *bench) warm(ctx context.Context) error {
 // timeUp times the command, which returns when a virtual node can be created.
 func (b *bench) timeUp(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
-	err := b.cordage(ctx, "up", "--offline")
+	err := b.cordage(ctx, "up", "--offline", "--runtime", "process")
 	return time.Since(began), err
 }
 
