@@ -180,6 +180,7 @@ func (v *View) take(m loadedMsg) tea.Cmd {
 	if m.err != nil {
 		return nil // what was known last stays, with the reason beside it
 	}
+	v.fresh = m.at
 	at, was := v.selected()
 	v.nodes, v.cpis, v.databases = m.nodes, m.cpis, m.databases
 	v.creations = slices.DeleteFunc(v.creations, func(c creation) bool { return !c.over() && v.listed(c.id) })

@@ -3,6 +3,7 @@ package vnodes
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"charm.land/lipgloss/v2"
 
@@ -82,13 +83,12 @@ func (v *View) heading(f screen.Frame, title string, focused bool, right string,
 // trouble says why the lists are not fresh.
 func (v *View) trouble(f screen.Frame) string {
 	t := f.Theme
-	if v.fault == nil || v.loaded.IsZero() {
+	if v.fault == nil || len(v.nodes)+len(v.cpis) == 0 {
 		return ""
 	}
-	if len(v.nodes)+len(v.cpis) == 0 {
-		return ""
-	}
-	return t.Warn.Render(t.Signs.Warning + " as known " + screen.Ago(f.Now.Sub(v.loaded)) + " ago")
+	const room = 44
+	text := t.Signs.Warning + " as of " + f.Now.Sub(v.fresh).Round(time.Second).String() + " ago: " + screen.Line(v.fault.Error())
+	return t.Warn.Render(screen.Cut(text, room))
 }
 
 // empty is shown where there is no virtual node to list.

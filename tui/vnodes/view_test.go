@@ -176,8 +176,8 @@ func TestWhatWasKnownStays(t *testing.T) {
 	d, v := shown(t, c)
 	c.err = errors.New("connection refused")
 	d.Run(v.load())
-	v.loaded = tuitest.Now().Add(-7 * time.Second)
-	if text := d.Text(80, 24); !strings.Contains(text, "O=Alice") || !strings.Contains(text, "as known 7s ago") {
+	v.fresh = tuitest.Now().Add(-7 * time.Second)
+	if text := d.Text(80, 24); !strings.Contains(text, "O=Alice") || !strings.Contains(text, "as of 7s ago: connection refused") {
 		t.Errorf("with the cluster away it shows:\n%s", text)
 	}
 }
