@@ -170,7 +170,7 @@ func TestTerminalUI(t *testing.T) {
 	term.press("Enter")
 	term.await(15*time.Second, `▸ +notary-uniqueness`)
 	term.press("Enter")
-	term.await(2*time.Minute, `✓ notary-uniqueness`)
+	term.await(2*time.Minute, `notary-uniqueness +✓ passed`)
 
 	// Leave, and come back to where it was.
 	term.press("q")
