@@ -36,11 +36,14 @@ func dial(s Source) func(ctx context.Context) (Cluster, error) {
 	var rest *client.REST
 	return func(ctx context.Context) (Cluster, error) {
 		c, err := s.Credentials(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil && rest != nil {
+			return rest, nil // without its supervisor the cluster goes on
+		}
 		if err != nil {
 			return nil, err
 		}
-		mu.Lock()
-		defer mu.Unlock()
 		if rest == nil || c.REST != known {
 			if rest, err = client.NewREST(c.REST); err != nil {
 				return nil, err

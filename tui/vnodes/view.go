@@ -29,7 +29,7 @@ type View struct {
 
 	state   *screen.State
 	shown   bool
-	loading bool // the lists are on their way
+	loading bool      // the lists are on their way
 	loaded  time.Time // when they were asked for last
 	fresh   time.Time // when they came last
 	missed  int       // how often the lists were read for databases whose node was not in them
