@@ -382,3 +382,27 @@ func BenchmarkMessage(b *testing.B) {
 		}
 	}
 }
+
+// TestThousandASecond reach a listener, all of them.
+func TestThousandASecond(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "t")
+	h := c.listen(sandbox.MessageFilter{})
+	const every, each, all = 20 * time.Millisecond, 20, 2000
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for sent := 0; sent < all; sent += each {
+		var messages []bus.Message
+		for i := range each {
+			messages = append(messages, check(fmt.Sprint(sent+i), ident.HoldingIdentity{X500Name: "O=Alice, L=London, C=GB", GroupID: "g"}))
+			messages[i].Topic = "t"
+		}
+		c.publish(messages...)
+		<-tick.C
+	}
+	for _, m := range h.await(all) {
+		if m.Dropped > 0 || m.VNode == "" {
+			t.Fatalf("a message is %+v", m)
+		}
+	}
+}

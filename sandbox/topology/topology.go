@@ -146,8 +146,8 @@ func (o *observer) compose(s Source) sandbox.Topology {
 	return t
 }
 
-// markDown marks edges of nodes that do not run: Kafka keeps a member that died until its session ends, and what a worker
-// counted last is kept until it is back.
+// markDown marks edges of nodes that do not work at present: Kafka keeps a member that died until its session ends or it is
+// back, and what a worker counted last is kept until then.
 func markDown(edges []sandbox.Edge, nodes []sandbox.Node) {
 	states := map[string]sandbox.State{}
 	for _, n := range nodes {
@@ -156,7 +156,7 @@ func markDown(edges []sandbox.Edge, nodes []sandbox.Node) {
 	for i := range edges {
 		e := &edges[i]
 		for _, end := range []string{e.From, e.To} {
-			if state, known := states[end]; known && (!state.Runs() || state == sandbox.Paused) {
+			if state, known := states[end]; known && state != sandbox.Ready && state != sandbox.Degraded {
 				e.Up, e.Rate, e.Note = false, 0, fmt.Sprintf("%s is %s", end, state)
 			}
 		}
