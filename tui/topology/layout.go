@@ -57,6 +57,7 @@ const (
 	leastGap  = 3 // cells between columns, besides the tracks
 	mostGap   = 20
 	leastText = 7
+	labelRoom = 7
 )
 
 // arrange lays the graph out. scroll is the first item that is seen of each column.
@@ -134,6 +135,9 @@ func (l *layout) widths(g *graph, tracks [columns - 1]map[id]int, wide bool) {
 	var gaps [columns - 1]int
 	for i := range gaps {
 		gaps[i] = leastGap + min(len(tracks[i]), 8)
+		if wide && (i == bus || i == inner) {
+			gaps[i] += labelRoom // for what passes between workers and servers
+		}
 		total += gaps[i]
 	}
 	for total > l.w && shrink(&text, &gaps) {
@@ -155,7 +159,7 @@ func (l *layout) widths(g *graph, tracks [columns - 1]map[id]int, wide bool) {
 
 // shrink takes a cell from where it hurts least.
 func shrink(text *[columns]int, gaps *[columns - 1]int) bool {
-	for _, c := range []struct{ col, comfortable int }{{bus, 30}, {store, 18}, {inner, 16}, {api, 12}, {bus, 20}, {store, 12}} {
+	for _, c := range []struct{ col, comfortable int }{{bus, 30}, {store, 18}, {inner, 16}, {api, 12}, {bus, 24}, {store, 14}, {bus, 20}, {store, 12}} {
 		if text[c.col] > c.comfortable {
 			text[c.col]--
 			return true

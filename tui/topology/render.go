@@ -193,7 +193,7 @@ func (v *View) packets(l *layout, f screen.Frame) map[point]bool {
 		if k.edge.Rate <= 0 || n == 0 || k.down {
 			continue
 		}
-		const pace, apart = 2, 12
+		const pace, apart = 2, 18
 		for at := (f.Beat*pace + i*5) % apart; at < n; at += apart {
 			flow[l.paths[i].points[at]] = true
 		}
