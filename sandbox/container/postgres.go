@@ -16,8 +16,9 @@ import (
 const passwordFile = "password"
 
 const (
-	postgresData = "/var/lib/postgresql/data" // where images have it as a volume
-	postgresShm  = 256 << 20
+	postgresVolume = "/var/lib/postgresql/data" // where images have their data
+	postgresData   = postgresVolume + "/server"
+	postgresShm    = 256 << 20
 )
 
 // postgresEntry runs before the image's own entry point. It reads two lines, the password and what PostgreSQL stores for
@@ -29,14 +30,15 @@ IFS= read -r password
 IFS= read -r verifier
 printf %s "$password" >` + filesDir + `/password
 unset password
+known=` + postgresVolume + `/cordage.verifier
 if [ -s "$PGDATA/PG_VERSION" ] && ! grep -q '^host all all all ' "$PGDATA/pg_hba.conf" 2>/dev/null; then
   echo "a data directory that was not finished is made anew"
   find "$PGDATA" -mindepth 1 -delete
 fi
-if [ -s "$PGDATA/PG_VERSION" ] && [ "$(cat "$PGDATA/cordage.verifier" 2>/dev/null)" != "$verifier" ]; then
+if [ -s "$PGDATA/PG_VERSION" ] && [ "$(cat "$known" 2>/dev/null)" != "$verifier" ]; then
   echo "ALTER ROLE postgres PASSWORD '$verifier'" | postgres --single -D "$PGDATA" postgres >/dev/null
-  echo "$verifier" >"$PGDATA/cordage.verifier"
 fi
+echo "$verifier" >"$known"
 exec docker-entrypoint.sh "$@"`
 
 // planPostgreSQL keeps to what images of PostgreSQL have in common: docker-entrypoint.sh, the POSTGRES_* variables, a user
@@ -66,7 +68,7 @@ func (r *Runtime) planPostgreSQL(spec sandbox.NodeSpec) (plan, error) {
 		tmpfs: map[string]string{
 			"/tmp": "rw,nosuid,nodev,size=64m,mode=1777", "/var/run/postgresql": "rw,nosuid,nodev,noexec,size=1m,mode=1777",
 		},
-		volume: postgresData, shm: postgresShm,
+		volume: postgresVolume, shm: postgresShm,
 		health: healthCheck("/bin/bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/127.0.0.1/%d", sqlInside)),
 	}
 	for _, k := range slices.Sorted(maps.Keys(settings)) {
