@@ -102,7 +102,7 @@ func (v *View) scenarioList(f screen.Frame, list []*lang.Scenario, w int) string
 		if v.mark[s.File+s.Name] {
 			mark = t.Signs.Mark + " "
 		}
-		last, style := v.lastRun(f, s.Name)
+		last, style := v.lastRun(f, s)
 		return screen.Row{
 			{Text: mark + screen.Line(s.Name), Style: t.Text}, {Text: fmt.Sprint(countSteps(s.Steps)), Style: t.Dim}, {Text: last, Style: style},
 		}
@@ -123,11 +123,11 @@ func countSteps(steps []lang.Step) (n int) {
 	return n
 }
 
-func (v *View) lastRun(f screen.Frame, name string) (string, lipgloss.Style) {
+func (v *View) lastRun(f screen.Frame, s *lang.Scenario) (string, lipgloss.Style) {
 	t := f.Theme
 	if v.running() {
 		for _, r := range v.history[0].runs {
-			if r.name == name && r.status == "" {
+			if r.name == s.Name && r.status == "" {
 				if r.began.IsZero() {
 					return t.Signs.Waiting + " waits", t.Dim
 				}
@@ -135,8 +135,10 @@ func (v *View) lastRun(f screen.Frame, name string) (string, lipgloss.Style) {
 			}
 		}
 	}
-	r, ok := v.last[name]
+	r, ok := v.last[s.Name]
 	switch {
+	case !ok && !v.fits(s):
+		return fmt.Sprintf("needs %d brokers", s.Brokers), t.Dim
 	case !ok:
 		return "", t.Dim
 	case r.stopped:

@@ -219,6 +219,33 @@ func (v *View) start(list []*lang.Scenario) tea.Cmd {
 	case v.state != nil && v.state.Link != screen.Connected:
 		return screen.Tell(screen.Notice{Severity: sandbox.Warning, Text: "scenarios need a sandbox that runs", Hint: "start it in view launch"})
 	}
+	fit := slices.DeleteFunc(slices.Clone(list), func(s *lang.Scenario) bool { return !v.fits(s) })
+	unfit := v.unfit(list)
+	if len(fit) == 0 {
+		return unfit
+	}
+	return tea.Batch(unfit, v.begin(fit))
+}
+
+// fits tells whether the sandbox is as the scenario needs it.
+func (v *View) fits(s *lang.Scenario) bool {
+	return s.Brokers == 0 || v.state == nil || s.Brokers == max(1, v.state.Info.Spec.Brokers)
+}
+
+// unfit tells of the scenarios that this sandbox is not made for.
+func (v *View) unfit(list []*lang.Scenario) tea.Cmd {
+	for _, s := range list {
+		if !v.fits(s) {
+			return screen.Tell(screen.Notice{
+				Severity: sandbox.Warning, Text: fmt.Sprintf("scenario %s is left out: it needs %d Kafka brokers", s.Name, s.Brokers),
+				Hint: "in a terminal: cordage scenario run " + s.Name + " (in a sandbox of its own)",
+			})
+		}
+	}
+	return nil
+}
+
+func (v *View) begin(list []*lang.Scenario) tea.Cmd {
 	number := 1
 	if len(v.history) > 0 {
 		number = v.history[0].number + 1

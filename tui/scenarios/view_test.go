@@ -312,3 +312,18 @@ func TestPaletteBeforeAnythingIsRead(t *testing.T) {
 		t.Errorf("%d scenarios were run", len(v.history))
 	}
 }
+
+func TestScenariosThatNeedAnotherSandbox(t *testing.T) {
+	d, v := newView(t, &cluster{answers: map[string]int{"/a": 200}})
+	v.list[0].Brokers = 3
+	d.Press("a")
+	if len(v.history) != 1 || len(v.history[0].runs) != 2 {
+		t.Fatalf("want the two that fit to be run: %+v", v.history)
+	}
+	if n, ok := d.Sent[0].(screen.NoticeMsg); !ok || !strings.Contains(n.Text, "notary-uniqueness is left out: it needs 3 Kafka brokers") {
+		t.Errorf("told %v", d.Sent[0])
+	}
+	if text := d.Text(160, 48); !strings.Contains(text, "needs 3 brokers") {
+		t.Errorf("the list does not tell:\n%s", text)
+	}
+}
