@@ -26,8 +26,19 @@ import (
 
 // TestContainers runs the scripts of testdata/container with a static executable, as a container needs one. It needs a
 // container engine: without one it is skipped, or fails where there must be one (CORDAGE_REQUIRE_ENGINE=1). The images of
-// servers are built on CORDAGE_BASE_IMAGE. CORDAGE_RESTART_ENGINE is a command that restarts the engine.
-func TestContainers(t *testing.T) {
+// servers are built on CORDAGE_BASE_IMAGE.
+func TestContainers(t *testing.T) { runContainerScripts(t, "testdata/container") }
+
+// TestEngineRestart restarts the engine with the command in CORDAGE_RESTART_ENGINE: an engine that nobody else uses.
+func TestEngineRestart(t *testing.T) {
+	if os.Getenv("CORDAGE_RESTART_ENGINE") == "" {
+		t.Skip("CORDAGE_RESTART_ENGINE names no command that restarts the container engine")
+	}
+	runContainerScripts(t, "testdata/restart")
+}
+
+func runContainerScripts(t *testing.T, dir string) {
+	t.Helper()
 	engine, err := container.Connect(t.Context())
 	switch {
 	case err != nil && os.Getenv("CORDAGE_REQUIRE_ENGINE") != "":
@@ -47,7 +58,7 @@ func TestContainers(t *testing.T) {
 	}
 	e := engineOf{engine}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/container", RequireExplicitExec: true, RequireUniqueNames: true,
+		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			pinned := []byte("runtime: container\n")
 			if err := os.WriteFile(filepath.Join(env.WorkDir, "cordage.yaml"), pinned, 0o600); err != nil {
@@ -69,12 +80,6 @@ func TestContainers(t *testing.T) {
 			"await": awaitCmd, "pidof": pidofCmd, "kill9": killCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd, "closed": closedCmd,
 			"node":   nodeCmd,
 			"engine": e.cmd, "count": e.countCmd, "restartengine": restartEngineCmd,
-		},
-		Condition: func(name string) (bool, error) {
-			if name == "restart" {
-				return os.Getenv("CORDAGE_RESTART_ENGINE") != "", nil
-			}
-			return false, fmt.Errorf("there is no condition %q", name)
 		},
 	})
 }
