@@ -63,7 +63,7 @@ func (t *Tap) Listen(ctx context.Context, f sandbox.MessageFilter, begun func(),
 	if f.Tail < 0 || f.Tail > sandbox.MaxMessageTail {
 		return &BadFilterError{fmt.Sprintf("tail is %d; it is 0 to %d", f.Tail, sandbox.MaxMessageTail)}
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("Kafka does not answer within %v", openLimit))
+	limited, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("no answer of Kafka within %v", openLimit))
 	defer cancel()
 	topics, err := t.topics(limited, f.Topic)
 	if err != nil {

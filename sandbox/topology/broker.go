@@ -33,12 +33,16 @@ func BrokerSettings(s Source, node string) ([]sandbox.Setting, error) {
 	if id < 0 {
 		return nil, fmt.Errorf("%s is not among the brokers at present", node)
 	}
-	entries, err := p.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.BrokerResource, Name: strconv.Itoa(int(id))})
+	resource := sarama.ConfigResource{Type: sarama.BrokerResource, Name: strconv.Itoa(int(id))}
+	found, err := p.admin.DescribeConfigs([]*sarama.ConfigResource{&resource}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("read the settings of %s: %w", node, err)
 	}
+	if len(found) != 1 || found[0].ErrorCode != sarama.ErrNoError {
+		return nil, fmt.Errorf("read the settings of %s: Kafka does not tell them", node)
+	}
 	list := []sandbox.Setting{}
-	for _, e := range entries {
+	for _, e := range found[0].Configs {
 		if e.Source == sarama.SourceDefault || e.Default {
 			continue
 		}

@@ -192,7 +192,7 @@ func (c *checker) render(f screen.Frame, w, h int, focused bool) string {
 	h -= len(lines)
 	c.page = screen.Page(h)
 	c.table = c.table.Fit(c.len(), c.page)
-	body := ""
+	var body string
 	switch {
 	case c.pages == 0 && c.fault == nil:
 		body = screen.Middle([]string{t.Dim.Render("asking")}, w, h)

@@ -29,11 +29,9 @@ func (v *View) Render(f screen.Frame) string {
 		return v.renderTree(f, f.Width, f.Height)
 	}
 	w := f.Width - treeWidth - 2
-	right := ""
+	right := screen.Middle([]string{f.Theme.Dim.Render("enter opens a database, and then a table")}, w, f.Height)
 	if v.content != nil {
 		right = v.content.render(f, w, f.Height, v.inside)
-	} else {
-		right = screen.Middle([]string{f.Theme.Dim.Render("enter opens a database, and then a table")}, w, f.Height)
 	}
 	return screen.Beside(v.renderTree(f, treeWidth, f.Height), right, f.Theme.Faint.Render(f.Theme.Signs.V)+" ")
 }
@@ -57,11 +55,11 @@ func (v *View) renderTree(f screen.Frame, w, h int) string {
 		title = t.Signs.Warning + " " + screen.Cut(screen.Line(v.fault.Error()), w-14)
 	}
 	columns := []screen.Column{{Title: title, Stretch: true, Most: w - 19}, {Title: "rows", Right: true}, {Title: "size", Right: true}}
-	return v.table.Render(f, columns, len(v.tree), func(i int) screen.Row { return v.row(f, v.tree[i], i, columns[0].Most) }, w, h, !v.inside)
+	return v.table.Render(f, columns, len(v.tree), func(i int) screen.Row { return v.row(f, v.tree[i], columns[0].Most) }, w, h, !v.inside)
 }
 
 // row draws a line of the tree.
-func (v *View) row(f screen.Frame, i item, at, room int) screen.Row {
+func (v *View) row(f screen.Frame, i item, room int) screen.Row {
 	t := f.Theme
 	blank := screen.Cell{}
 	switch {
