@@ -18,7 +18,7 @@ func (r *Runtime) ensureNetwork(ctx context.Context) (client.NetworkInspectResul
 	if err != nil {
 		return client.NetworkInspectResult{}, explain("look for the sandbox's network", err)
 	}
-	id := ""
+	var id string
 	if len(list.Items) > 0 {
 		id = list.Items[0].ID
 	} else {

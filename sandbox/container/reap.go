@@ -115,7 +115,8 @@ func (i *instance) watch() {
 		wait := i.r.engine.ContainerWait(ctx, i.id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 		select {
 		case <-wait.Result:
-		case <-wait.Error:
+		case err := <-wait.Error:
+			_ = err // what has happened is asked for below
 		}
 		found, err := i.r.engine.ContainerInspect(ctx, i.id, client.ContainerInspectOptions{})
 		switch {
