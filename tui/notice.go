@@ -16,7 +16,7 @@ type notices struct {
 	list   []screen.Notice
 	unread int
 	until  time.Time // the latest is shown at the foot until then
-	at     scroll
+	cursor int       // of the list, from the latest
 }
 
 const (
@@ -53,25 +53,35 @@ func (n *notices) latest(now time.Time) (screen.Notice, bool) {
 	return n.list[len(n.list)-1], true
 }
 
-func (n *notices) open() { n.unread, n.at, n.until = 0, scroll{}, time.Time{} }
+func (n *notices) open() { n.unread, n.cursor, n.until = 0, 0, time.Time{} }
 
-// lines draws the list, latest first.
-func (n *notices) lines(m *Model, w int) (lines []string) {
+// move moves the cursor.
+func (n *notices) move(msg tea.Msg, page int) {
+	t, _ := screen.Table{Cursor: n.cursor}.Update(msg, len(n.list), page)
+	n.cursor = t.Cursor
+}
+
+// lines draws the list, latest first, and tells the line of the one under the cursor.
+func (n *notices) lines(m *Model, w int) (lines []string, cursor int) {
 	t := m.theme
 	for i := len(n.list) - 1; i >= 0; i-- {
 		one := n.list[i]
 		sign, style := screen.SeveritySign(t, one.Severity)
-		head := t.Dim.Render(one.Time.Local().Format("15:04:05")) + " " + style.Render(sign) + " "
-		const indent = 11
-		text := one.Text
-		if one.Node != "" && !strings.Contains(text, one.Node) {
-			text = one.Node + ": " + text
+		mark, text := " ", t.Text
+		if len(n.list)-1-i == n.cursor {
+			mark, text, cursor = t.Accent.Render(t.Signs.Cursor), t.Strong, len(lines)
 		}
-		for j, l := range wrapAll(text, w-indent) {
+		head := mark + t.Dim.Render(one.Time.Local().Format("15:04:05")) + " " + style.Render(sign) + " "
+		const indent = 12
+		said := one.Text
+		if one.Node != "" && !strings.Contains(said, one.Node) {
+			said = one.Node + ": " + said
+		}
+		for j, l := range wrapAll(said, w-indent) {
 			if j > 0 {
 				head = strings.Repeat(" ", indent)
 			}
-			lines = append(lines, head+t.Text.Render(l))
+			lines = append(lines, head+text.Render(l))
 		}
 		for _, l := range one.Log {
 			lines = append(lines, strings.Repeat(" ", indent)+t.Faint.Render(t.Signs.V)+" "+t.Dim.Render(screen.Line(l)))
@@ -85,7 +95,7 @@ func (n *notices) lines(m *Model, w int) (lines []string) {
 	if len(lines) == 0 {
 		lines = []string{t.Dim.Render("nothing has been told yet")}
 	}
-	return lines
+	return lines, cursor
 }
 
 func wrapAll(text string, w int) (lines []string) {

@@ -30,11 +30,7 @@ func (m *Model) overlayKey(msg tea.KeyPressMsg) tea.Cmd {
 	case filtering:
 		return m.filterKey(msg)
 	case noticing:
-		if key.Matches(msg, m.keys.Notices, m.keys.Quit) {
-			return m.closeOverlay()
-		}
-		w, h := m.listSize()
-		m.notices.at = m.notices.at.update(msg, len(m.notices.lines(m, w)), h)
+		return m.noticesKey(msg)
 	case helping:
 		if key.Matches(msg, m.keys.Help, m.keys.Quit) {
 			return m.closeOverlay()
@@ -49,7 +45,7 @@ func (m *Model) overlayMouse(msg tea.MouseMsg) tea.Cmd {
 	w, h := m.listSize()
 	switch m.over {
 	case noticing:
-		m.notices.at = m.notices.at.update(msg, len(m.notices.lines(m, w)), h)
+		m.notices.move(msg, h)
 	case helping:
 		m.help = m.help.update(msg, len(m.helpLines(w)), h)
 	case choosing:
@@ -57,6 +53,24 @@ func (m *Model) overlayMouse(msg tea.MouseMsg) tea.Cmd {
 			m.palette.move(map[bool]int{true: -1, false: 1}[wheel.Button == tea.MouseWheelUp])
 		}
 	}
+	return nil
+}
+
+// noticesKey: the arrows go from notice to notice; enter shows the log lines of that time.
+func (m *Model) noticesKey(msg tea.KeyPressMsg) tea.Cmd {
+	if key.Matches(msg, m.keys.Notices, m.keys.Quit) {
+		return m.closeOverlay()
+	}
+	if msg.String() == "enter" && m.notices.cursor < len(m.notices.list) {
+		n := m.notices.list[len(m.notices.list)-1-m.notices.cursor]
+		to := screen.OpenLogs{At: n.Time}
+		if n.Node != "" {
+			to.Nodes = []string{n.Node}
+		}
+		return tea.Batch(m.closeOverlay(), screen.Go("logs", to))
+	}
+	_, h := m.listSize()
+	m.notices.move(msg, h)
 	return nil
 }
 
@@ -173,7 +187,7 @@ func (m *Model) helpLines(w int) (lines []string) {
 	}
 	lines = append(lines, m.theme.Strong.Render("everywhere"))
 	lines = append(lines, m.keyLines(m.keys.all(), w)...)
-	return append(lines, "", m.theme.Strong.Render("signs"), m.legend())
+	return append(append(lines, "", m.theme.Strong.Render("signs")), m.legend(w)...)
 }
 
 func (m *Model) keyLines(bindings []key.Binding, w int) (lines []string) {

@@ -47,7 +47,8 @@ func (m *Model) Frame() string {
 		body = m.list("help", m.helpLines(w), m.help.top, h, body)
 	case noticing:
 		w, h := m.listSize()
-		body = m.list("notifications", m.notices.lines(m, w), m.notices.at.top, h, body)
+		lines, cursor := m.notices.lines(m, w)
+		body = m.list("notifications, enter: the log at that time", lines, cursor-h/3, h, body)
 	case asking:
 		body = m.lay(body, m.questionBox())
 	case choosing:
@@ -72,7 +73,7 @@ func (m *Model) body() string {
 func (m *Model) head() string {
 	t, s := m.theme, m.state
 	left := " " + t.Accent.Bold(true).Render("cordage") + " " + t.Strong.Render(s.Name) + "  " + m.condition()
-	if s.Link == screen.Connected || s.Link == screen.Lost {
+	if s.Link == screen.Connected {
 		left += t.Dim.Render("  " + m.counts())
 	}
 	var right []string
@@ -191,14 +192,22 @@ func (m *Model) hints(room int) string {
 	return b.String()
 }
 
-// legend tells the signs of states.
-func (m *Model) legend() string {
-	var b strings.Builder
+// legend tells the signs of states, in lines of w cells.
+func (m *Model) legend(w int) (lines []string) {
+	line := ""
 	for _, s := range []sandbox.State{sandbox.Ready, sandbox.Starting, sandbox.Pending, sandbox.Degraded, sandbox.Paused, sandbox.Backoff, sandbox.Crashed, sandbox.Stopped} {
 		sign, style := screen.StateSign(m.theme, s)
-		b.WriteString(style.Render(sign) + m.theme.Dim.Render(" "+string(s)+"  "))
+		one := style.Render(sign) + m.theme.Dim.Render(" "+string(s)+"  ")
+		if screen.Width(line)+screen.Width(one) > w {
+			lines, line = append(lines, line), ""
+		}
+		line += one
 	}
-	return b.String()
+	packet := m.theme.Flow.Render(m.theme.Signs.Packet) + m.theme.Dim.Render(" a message in flight")
+	if screen.Width(line)+screen.Width(packet) > w {
+		return append(lines, line, packet)
+	}
+	return append(lines, line+packet)
 }
 
 // list draws lines in a box over the body.
@@ -240,7 +249,7 @@ func (m *Model) paletteBox() string {
 	top := max(0, min(m.palette.cursor-h/2, len(m.palette.found)-h))
 	for i := top; i < min(len(m.palette.found), top+h); i++ {
 		c := m.palette.found[i]
-		name, about := screen.Pad(c.Name, 30), screen.Pad(c.About, w-36)
+		name, about := screen.Pad(c.Name, 30), screen.Pad(c.About, w-37)
 		if i == m.palette.cursor {
 			lines = append(lines, t.Select.Render(" "+t.Signs.Cursor+" "+name+" "+about+" "))
 		} else {

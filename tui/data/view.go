@@ -32,6 +32,7 @@ type View struct {
 
 	databases []sandbox.DatabaseInfo
 	asked     bool // there is an answer
+	asking    bool // there is none yet to the latest question
 	fault     error
 	tables    map[string][]sandbox.Table // by database
 	faults    map[string]error           // of tables
@@ -129,6 +130,7 @@ type (
 )
 
 func (v *View) askDatabases() tea.Cmd {
+	v.asking = true
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 		defer cancel()
@@ -194,22 +196,25 @@ func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 func (v *View) tick() tea.Cmd {
 	v.ticks++
 	var cmds []tea.Cmd
-	if !v.asked || v.fault != nil || v.ticks%databasesEvery == 0 {
+	if !v.asking && (v.fault != nil || v.ticks%databasesEvery == 0) {
 		cmds = append(cmds, v.askDatabases())
 	}
-	for name, fault := range v.faults {
-		if fault != nil && v.opened[name] {
-			cmds = append(cmds, v.askTables(name))
+	if v.fault == nil && !v.asking { // what is there at all answers
+		for name, fault := range v.faults {
+			if fault != nil && v.opened[name] {
+				delete(v.faults, name)
+				cmds = append(cmds, v.askTables(name))
+			}
 		}
 	}
-	if c, ok := v.content.(*checker); ok && v.ticks%checkerEvery == 0 && c.isFirstPage() {
+	if c, ok := v.content.(*checker); ok && !c.loading && v.ticks%checkerEvery == 0 && c.isFirstPage() {
 		cmds = append(cmds, c.load(v.source))
 	}
 	return tea.Batch(cmds...)
 }
 
 func (v *View) takeDatabases(msg databasesMsg) tea.Cmd {
-	v.asked, v.fault = true, msg.err
+	v.asked, v.asking, v.fault = true, false, msg.err
 	if msg.err != nil {
 		return nil // what was known stays
 	}

@@ -32,6 +32,9 @@ func (v *View) Keys() []key.Binding {
 	switch {
 	case v.choosing():
 		return []key.Binding{v.keys.Start, v.keys.Previous, v.keys.Next, v.keys.Less, v.keys.More, v.keys.Other}
+	case v.orphaned():
+		v.keys.Start.SetHelp("enter", "start a supervisor")
+		return []key.Binding{v.keys.Start}
 	case v.failure() != nil:
 		v.keys.Start.SetHelp("enter", "try again")
 		return []key.Binding{v.keys.Start, v.keys.Change, v.keys.Scroll.Up, v.keys.Scroll.Down}

@@ -26,6 +26,12 @@ func (v *View) Render(f screen.Frame) string {
 		return v.drawFailure(f)
 	case v.choosing():
 		return v.drawForm(f)
+	case v.orphaned():
+		t := f.Theme
+		return screen.Middle([]string{
+			t.Bad.Render(t.Signs.Failed + " the supervisor of sandbox " + f.State.Name + " is gone; its nodes may live on"), "",
+			t.Key.Render("enter") + t.Dim.Render("  starts a new one, which adopts what runs"),
+		}, f.Width, f.Height)
 	case len(f.State.Steps) > 0 && (v.running() || !v.asked.IsZero()):
 		return v.drawPlan(f)
 	case !v.asked.IsZero():

@@ -3,6 +3,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"time"
 
@@ -80,6 +81,15 @@ func (v *View) Moving() bool {
 func (v *View) running() bool {
 	return v.state != nil && (v.state.Link == screen.Connected || v.state.Link == screen.Lost) && v.state.Info.Phase != sandbox.PhaseFailed &&
 		v.state.Info.Phase != sandbox.PhaseStopped
+}
+
+// orphaned tells that the supervisor is gone without having stopped anything.
+func (v *View) orphaned() bool {
+	if v.state == nil || v.state.Link != screen.Lost || !v.asked.IsZero() {
+		return false
+	}
+	_, gone := errors.AsType[*sandbox.NotRunningError](v.state.Err)
+	return gone
 }
 
 func (v *View) starting() bool { return v.running() && v.state.Info.Phase == sandbox.PhaseStarting }
@@ -223,6 +233,8 @@ func (v *View) started(msg startedMsg) tea.Cmd {
 
 func (v *View) key(msg tea.KeyPressMsg) tea.Cmd {
 	switch {
+	case v.orphaned() && key.Matches(msg, v.keys.Start):
+		return v.startWith(sandbox.Wish{Offline: true})
 	case v.choosing():
 		return v.formKey(msg)
 	case v.failure() != nil:

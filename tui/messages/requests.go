@@ -15,14 +15,15 @@ import (
 
 // requests is the list of the latest requests.
 type requests struct {
-	all   []trace.Summary
-	list  []trace.Summary // those that are seen
-	reads bool            // those that only read, and set nothing going, are seen too
-	text  string          // in lower case
-	asked bool            // there is an answer
-	fault error
-	table screen.Table
-	page  int
+	all    []trace.Summary
+	list   []trace.Summary // those that are seen
+	reads  bool            // those that only read, and set nothing going, are seen too
+	text   string          // in lower case
+	asked  bool            // there is an answer
+	asking bool            // there is none yet to the latest question
+	fault  error
+	table  screen.Table
+	page   int
 }
 
 // onlyReads tells of a request that it went no further than the worker that answered it.
@@ -44,6 +45,7 @@ const (
 )
 
 func (v *View) askRequests() tea.Cmd {
+	v.requests.asking = true
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 		defer cancel()
@@ -57,7 +59,7 @@ func (r *requests) take(msg requestsMsg) {
 	if r == nil {
 		return
 	}
-	r.asked, r.fault = true, msg.err
+	r.asked, r.asking, r.fault = true, false, msg.err
 	if msg.err != nil {
 		return
 	}

@@ -16,7 +16,8 @@ import (
 type fall struct {
 	id         string
 	trace      trace.Trace
-	asked      bool
+	asked      bool // there is an answer
+	asking     bool // there is none yet to the latest question
 	fault      error
 	rows       []row           // that are seen
 	folded     map[string]bool // spans whose followers are not seen
@@ -52,6 +53,7 @@ func (v *View) openTrace(id string) tea.Cmd {
 
 func (v *View) askTrace() tea.Cmd {
 	id := v.fall.id
+	v.fall.asking = true
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 		defer cancel()
@@ -66,9 +68,9 @@ const settled = 15 * time.Second
 // lookAgain asks anew for what is seen and may have grown.
 func (v *View) lookAgain() tea.Cmd {
 	switch {
-	case v.fall != nil && (!v.fall.asked || v.fall.fault != nil || time.Since(v.fall.changed) < settled):
+	case v.fall != nil && !v.fall.asking && (!v.fall.asked || v.fall.fault != nil || time.Since(v.fall.changed) < settled):
 		return v.askTrace()
-	case v.fall == nil && v.requests != nil:
+	case v.fall == nil && v.requests != nil && !v.requests.asking:
 		return v.askRequests()
 	}
 	return nil
@@ -78,7 +80,7 @@ func (w *fall) take(msg traceMsg) {
 	if w == nil || (msg.err == nil && !strings.HasPrefix(msg.trace.ID, w.id)) {
 		return // closed meanwhile, or another one
 	}
-	w.fault = msg.err
+	w.fault, w.asking = msg.err, false
 	if msg.err != nil {
 		return
 	}

@@ -57,7 +57,7 @@ func New(dark, unicode bool) *Theme {
 	}
 	t.Select = lipgloss.NewStyle().
 		Foreground(pick(lipgloss.Color("#0f1420"), lipgloss.Color("#f4f6fb"))).
-		Background(pick(lipgloss.Color("#d7e3f7"), lipgloss.Color("#2c3950"))).Bold(true)
+		Background(pick(lipgloss.Color("#d7e3f7"), lipgloss.Color("#383e4c"))).Bold(true)
 	for _, h := range [][2]string{
 		{"#1a5fb4", "#7cb7ff"}, {"#0b7285", "#7fd6d9"}, {"#1d7a3a", "#73d28c"}, {"#9a5b00", "#f0b95b"},
 		{"#7a3aa8", "#c79bf2"}, {"#a8326b", "#f29bc1"}, {"#5b6b00", "#c3d36b"}, {"#b5480f", "#ffa477"},
