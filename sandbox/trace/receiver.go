@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
@@ -52,18 +51,12 @@ func Receiver(s *Store, token string) http.Handler {
 			return
 		}
 		keep(s, request)
-		answer, err := proto.Marshal(&collector.ExportTraceServiceResponse{})
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/x-protobuf")
-		_, _ = w.Write(answer) // the client is gone
+		w.Header().Set("Content-Type", "application/x-protobuf") // of an ExportTraceServiceResponse without content: no bytes
 	})
 	return mux
 }
 
-func read(w http.ResponseWriter, r *http.Request) (*collector.ExportTraceServiceRequest, error) {
+func read(w http.ResponseWriter, r *http.Request) (*otlp.TracesData, error) {
 	body := http.MaxBytesReader(w, r.Body, maxBody)
 	var from io.Reader = body
 	if r.Header.Get("Content-Encoding") == "gzip" {
@@ -78,7 +71,7 @@ func read(w http.ResponseWriter, r *http.Request) (*collector.ExportTraceService
 	if err != nil {
 		return nil, fmt.Errorf("read spans: %w", err)
 	}
-	var request collector.ExportTraceServiceRequest
+	var request otlp.TracesData // as an ExportTraceServiceRequest is encoded, whose package would bring gRPC with it
 	if err := proto.Unmarshal(text, &request); err != nil {
 		return nil, fmt.Errorf("read spans: %w", err)
 	}
@@ -86,7 +79,7 @@ func read(w http.ResponseWriter, r *http.Request) (*collector.ExportTraceService
 }
 
 // keep puts the request's spans into the store. Spans with ill-formed ids are dropped.
-func keep(s *Store, request *collector.ExportTraceServiceRequest) {
+func keep(s *Store, request *otlp.TracesData) {
 	for _, resource := range request.GetResourceSpans() {
 		node := nodeOf(resource.GetResource().GetAttributes())
 		for _, scope := range resource.GetScopeSpans() {

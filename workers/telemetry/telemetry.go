@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -94,14 +94,7 @@ func newTracing(ctx context.Context, c Config, log *slog.Logger) (*sdktrace.Trac
 		// Trace context still passes through the worker, so that what is before and behind it stays one trace.
 		return sdktrace.NewTracerProvider(append(options, sdktrace.WithSampler(sdktrace.NeverSample()))...), nil
 	}
-	sender := []otlptracehttp.Option{
-		otlptracehttp.WithEndpoint(c.TracesEndpoint), otlptracehttp.WithInsecure(),
-		otlptracehttp.WithTimeout(5 * time.Second),
-	}
-	if c.TracesToken != "" {
-		sender = append(sender, otlptracehttp.WithHeaders(map[string]string{"Authorization": "Bearer " + c.TracesToken}))
-	}
-	exporter, err := otlptracehttp.New(ctx, sender...)
+	exporter, err := otlptrace.New(ctx, newSpanClient(c.TracesEndpoint, c.TracesToken))
 	if err != nil {
 		return nil, fmt.Errorf("export spans to %s: %w", c.TracesEndpoint, err)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cordage-sandbox/cordage/workers/telemetry"
@@ -141,13 +141,13 @@ func TestLogHasTraceAndLevel(t *testing.T) {
 // TestSpansAreSent to a collector, with its token; and while it is away work goes on, and one line tells of the loss.
 func TestSpansAreSent(t *testing.T) {
 	t.Parallel()
-	spans := make(chan *collector.ExportTraceServiceRequest, 10)
+	spans := make(chan *otlp.TracesData, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); got != "Bearer secret" {
 			t.Errorf("Authorization %q", got)
 		}
 		body, err := io.ReadAll(r.Body)
-		var request collector.ExportTraceServiceRequest
+		var request otlp.TracesData
 		if err == nil {
 			err = proto.Unmarshal(body, &request)
 		}
