@@ -56,6 +56,7 @@ func runContainerScripts(t *testing.T, dir string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
+	needImages(t, engine)
 	e := engineOf{engine}
 	testscript.Run(t, testscript.Params{
 		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
@@ -82,6 +83,26 @@ func runContainerScripts(t *testing.T, dir string) {
 			"engine": e.cmd, "count": e.countCmd, "restartengine": restartEngineCmd,
 		},
 	})
+}
+
+// needImages skips a test where the images of servers cannot be had, or fails where there must be an engine.
+func needImages(t *testing.T, engine *container.Engine) {
+	t.Helper()
+	cache, err := artefact.Open(artefact.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := imageSet(cache, "", sandbox.Images{Base: os.Getenv("CORDAGE_BASE_IMAGE")}, false)
+	set.Engine = engine
+	for _, kind := range []sandbox.Kind{sandbox.PostgreSQL, sandbox.Kafka} {
+		_, err := set.Ensure(t.Context(), kind, func(sandbox.Progress) {})
+		switch {
+		case err != nil && os.Getenv("CORDAGE_REQUIRE_ENGINE") != "":
+			t.Fatalf("the images must be had: %v", err)
+		case err != nil:
+			t.Skipf("no images of PostgreSQL and Kafka (CORDAGE_BASE_IMAGE may name an image to build them on): %v", err)
+		}
+	}
 }
 
 // engineOf is what scripts do at the engine, beside Cordage.

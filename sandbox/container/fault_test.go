@@ -92,7 +92,7 @@ func awaitEnd(t *testing.T, i sandbox.Instance) sandbox.Exit {
 
 func testRuntime(t *testing.T) *Runtime {
 	t.Helper()
-	needEngine(t)
+	needImages(t)
 	return newTestRuntime(t, testOptions(t))
 }
 

@@ -17,7 +17,7 @@ import (
 
 func TestRuntime(t *testing.T) {
 	t.Parallel()
-	needEngine(t)
+	needImages(t)
 	runtimetest.Run(t, func(t *testing.T) runtimetest.Sandbox {
 		o := testOptions(t)
 		return func() sandbox.Runtime { return newTestRuntime(t, o) }
@@ -36,6 +36,38 @@ func needEngine(t *testing.T) *Engine {
 	}
 	t.Skipf("no container engine: %v", err)
 	return nil
+}
+
+// testImages are the errors of having the images of servers, which are had once.
+var testImages = sync.OnceValue(func() error { //nolint:gochecknoglobals // had once for all tests
+	cache, err := artefact.Open(artefact.Options{})
+	if err != nil {
+		return err
+	}
+	engine, err := Connect(context.Background())
+	if err != nil {
+		return err
+	}
+	set := image.Set{Engine: engine, Cache: cache, Base: os.Getenv("CORDAGE_BASE_IMAGE")}
+	for _, kind := range []sandbox.Kind{sandbox.PostgreSQL, sandbox.Kafka} {
+		if _, err := set.Ensure(context.Background(), kind, func(sandbox.Progress) {}); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
+// needImages skips a test where there is no engine, or none of the images of servers can be had; or fails.
+func needImages(t *testing.T) {
+	t.Helper()
+	needEngine(t)
+	err := testImages()
+	switch {
+	case err != nil && os.Getenv("CORDAGE_REQUIRE_ENGINE") != "":
+		t.Fatalf("the images must be had: %v", err)
+	case err != nil:
+		t.Skipf("no images of PostgreSQL and Kafka (CORDAGE_BASE_IMAGE may name an image to build them on): %v", err)
+	}
 }
 
 func testOptions(t *testing.T) Options {
