@@ -92,7 +92,7 @@ func (b *bench) measureImage(ctx context.Context, s *section) error {
 	took, size := &sample{unit: "s"}, &sample{unit: "MB"}
 	for round := range b.pick(5, 1) {
 		other := filepath.Join(b.dir, fmt.Sprintf("cordage-%d", round))
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", buildTags, "-ldflags", fmt.Sprintf("-s -w -buildid=bench-%d-%d", os.Getpid(), round),
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", fmt.Sprintf("-s -w -buildid=bench-%d-%d", os.Getpid(), round),
 			"-o", other, "github.com/cordage-sandbox/cordage/cmd/cordage")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if _, err := output(build); err != nil {

@@ -28,9 +28,6 @@ type bench struct {
 	nodes   int    // virtual nodes made so far
 }
 
-// buildTags leave out what only slows a release down: golang.org/x/net/trace, by which the linker keeps unused methods.
-const buildTags = "grpcnotrace"
-
 // running is the sandbox with the ways into it.
 type running struct {
 	supervisor  *client.Client
@@ -45,7 +42,7 @@ func open(ctx context.Context, quick bool) (_ *bench, err error) {
 		return nil, err
 	}
 	b.exe = filepath.Join(b.dir, "cordage")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", buildTags, "-ldflags", "-s -w", "-o", b.exe, "github.com/cordage-sandbox/cordage/cmd/cordage")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.exe, "github.com/cordage-sandbox/cordage/cmd/cordage")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if _, err := output(build); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(b.dir))
