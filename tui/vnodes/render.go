@@ -215,6 +215,9 @@ func (v *View) uses(c client.CPI) (n int) {
 // uploadLine tells of an upload whose dialog is closed.
 func (v *View) uploadLine(f screen.Frame) string {
 	u := v.upload
+	if v.building {
+		return f.Theme.Busy.Render(screen.Spinner(f) + " building and signing a demo CPI")
+	}
 	if u == nil || u.over() {
 		return ""
 	}

@@ -172,9 +172,10 @@ func (v *View) endUpload(u *upload, err error) tea.Cmd {
 
 // makeDemo builds, trusts and uploads a small CPI.
 func (v *View) makeDemo() tea.Cmd {
-	if v.upload != nil && !v.upload.over() {
+	if v.building || v.upload != nil && !v.upload.over() {
 		return screen.Fail("make a demo CPI", errors.New("an upload is under way"))
 	}
+	v.building = true
 	build, dial := v.demo, v.dial
 	name := fmt.Sprintf("demo-%s", time.Now().Format("150405"))
 	return func() tea.Msg {
@@ -207,6 +208,7 @@ func (v *View) makeDemo() tea.Cmd {
 }
 
 func (v *View) demoMade(m demoMsg) tea.Cmd {
+	v.building = false
 	if m.err != nil {
 		return screen.Fail("make a demo CPI", m.err)
 	}

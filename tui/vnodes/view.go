@@ -51,8 +51,9 @@ type View struct {
 	scroll    int    // of the details
 	beyond    int    // how many of their lines did not fit when they were drawn last
 
-	dialog dialog
-	upload *upload // the latest; it goes on while its dialog is closed
+	dialog   dialog
+	building bool    // a demo CPI
+	upload   *upload // the latest; it goes on while its dialog is closed
 
 	width, height int // of the view's area, as the window was last
 }
@@ -106,7 +107,7 @@ func (v *View) Filter() string { return v.filter }
 
 // Moving tells whether something is on its way.
 func (v *View) Moving() bool {
-	if v.upload != nil && !v.upload.over() {
+	if v.building || v.upload != nil && !v.upload.over() {
 		return true
 	}
 	return slices.ContainsFunc(v.creations, func(c creation) bool { return !c.over() })

@@ -103,7 +103,11 @@ func (v *virtualNodes) one(ctx context.Context, r bus.Record) ([]bus.Message, er
 		span.RecordError(err)
 		span.SetStatus(codes.Error, string(state))
 	}
-	v.log.InfoContext(ctx, "virtual node creation ended", "virtualNode", q.RequestID, "state", state, "took", time.Since(start).Round(time.Millisecond).String(), "error", err)
+	log := v.log.With("virtualNode", q.RequestID, "state", state, "took", time.Since(start).Round(time.Millisecond).String())
+	if err != nil {
+		log = log.With("error", err)
+	}
+	log.InfoContext(ctx, "virtual node creation ended")
 	return nil, v.publishStatus(ctx, q, state, refused)
 }
 
