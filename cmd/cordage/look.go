@@ -79,14 +79,26 @@ func edgeLines(edges []sandbox.Edge, node string) (lines []string) {
 			if e.Lag > 0 {
 				lag = fmt.Sprintf("%d behind", e.Lag)
 			}
-			lines = append(lines, fmt.Sprintf("consumes %s from %s  %d partitions, %s", e.What, e.To, e.Count, lag))
+			lines = append(lines, fmt.Sprintf("consumes %s from %s  %d partitions, %s%s", e.What, e.To, e.Count, lag, downNote(e)))
 		case sandbox.EdgeQueries:
 			lines = append(lines, fmt.Sprintf("queries %s in %s  %d sessions, %s", e.What, e.To, e.Count, e.Note))
 		default:
-			lines = append(lines, fmt.Sprintf("%s %s in %s", e.Kind, e.What, e.To))
+			way := "to"
+			if e.Kind == sandbox.EdgeReads {
+				way = "from"
+			}
+			lines = append(lines, fmt.Sprintf("%s %s %s %s  %d records so far%s", e.Kind, e.What, way, e.To, e.Total, downNote(e)))
 		}
 	}
 	return lines
+}
+
+// downNote says why an edge is not usable at present.
+func downNote(e sandbox.Edge) string {
+	if e.Up {
+		return ""
+	}
+	return ", " + e.Note
 }
 
 func (a *app) newTopicsCmd() *cobra.Command {

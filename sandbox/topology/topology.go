@@ -88,8 +88,9 @@ func (o *observer) parts() []part {
 	}
 }
 
-// look looks at one part, and keeps what it finds. What was found before stays when it cannot be looked at.
-func (o *observer) look(ctx context.Context, p part, s Source) {
+// look looks at one part, keeps what it finds, and tells whether it found all. What was found before stays when it cannot be
+// looked at.
+func (o *observer) look(ctx context.Context, p part, s Source) bool {
 	limited, cancel := context.WithTimeoutCause(ctx, p.limit, fmt.Errorf("no answer within %v", p.limit))
 	defer cancel()
 	keep, err := p.look(limited, s)
@@ -97,7 +98,7 @@ func (o *observer) look(ctx context.Context, p part, s Source) {
 		err = fmt.Errorf("%w: %w", context.Cause(limited), err)
 	}
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -109,6 +110,7 @@ func (o *observer) look(ctx context.Context, p part, s Source) {
 	if keep != nil {
 		keep()
 	}
+	return err == nil
 }
 
 func (o *observer) close() {

@@ -85,6 +85,10 @@ func (w *Watcher) leave(mine chan sandbox.Topology) {
 	}
 }
 
+// gentle is how many times as long as a look took is at least between it and the next: what is slow, because there is much of
+// it, is looked at more seldom.
+const gentle = 4
+
 // firstLimit is how long the first observation waits for parts that are slow.
 const firstLimit = time.Second
 
@@ -97,12 +101,17 @@ func (w *Watcher) observe(ctx context.Context) {
 		g.Go(func() {
 			for ctx.Err() == nil {
 				began := time.Now()
-				o.look(ctx, p, w.source())
+				found := o.look(ctx, p, w.source())
 				select {
 				case looked <- struct{}{}:
 				default:
 				}
-				pause(ctx, p.every-time.Since(began))
+				took := time.Since(began)
+				rest := p.every - took
+				if found {
+					rest = max(rest, took*gentle)
+				}
+				pause(ctx, rest)
 			}
 		})
 	}
