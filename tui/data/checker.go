@@ -259,7 +259,7 @@ func (c *checker) transactions(f screen.Frame, w, h int, focused bool) string {
 		if tx.Result != "accepted" {
 			sign, style, about = t.Signs.Failed, t.Bad, screen.Line(reason(tx.Error))
 		}
-		return screen.Row{{Text: sign, Style: style}, {Text: tx.Committed.UTC().Format("01-02 15:04:05.000"), Style: t.Dim}, {Text: short(tx.ID, third), Style: t.Data}, {Text: about, Style: t.Text}}
+		return screen.Row{{Text: sign, Style: style}, {Text: tx.Committed.UTC().Format("2006-01-02 15:04:05"), Style: t.Dim}, {Text: short(tx.ID, third), Style: t.Data}, {Text: about, Style: t.Text}}
 	}, w, h, focused)
 }
 
