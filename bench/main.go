@@ -28,6 +28,7 @@ func measurements() []measurement {
 		{"startup", "The program itself", measureStartup},
 		{"start", "Starting a sandbox", measureStart},
 		{"memory", "Memory at rest", measureMemory},
+		{"tui", "The terminal UI", measureTUI},
 		{"vnode", "Virtual nodes", measureVNodes},
 		{"uniqueness", "Uniqueness checks", measureUniqueness},
 		{"container", "Containers", measureContainers},

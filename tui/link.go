@@ -106,7 +106,7 @@ func (m *Model) link(now screen.Link, err error) {
 	switch {
 	case now == screen.Lost:
 		m.notices.add(screen.Notice{Time: m.now, Severity: sandbox.Fault, Text: "the connection to the supervisor is lost: " + err.Error(),
-			Hint: "it is tried again; what is shown is what was known last"})
+			Hint: "it is tried again; view launch starts a new one"})
 	case now == screen.Connected && was == screen.Lost:
 		m.notices.add(screen.Notice{Time: m.now, Severity: sandbox.Notice, Text: "connected to the supervisor again"})
 	case now == screen.Absent && was != screen.Connecting:

@@ -31,6 +31,7 @@ type Feed[T any] struct {
 	err     error
 	most    int
 	every   time.Duration
+	last    time.Time // of a batch; only Next's commands use it, one after the other
 }
 
 // FeedOptions bound a feed.
@@ -92,13 +93,16 @@ func (f *Feed[T]) Next() tea.Cmd {
 		case <-f.done:
 			return nil
 		}
-		select { // let more arrive
-		case <-time.After(f.every):
-		case <-f.done:
-			return nil
+		if wait := f.every - time.Since(f.last); wait > 0 { // let more arrive
+			select {
+			case <-time.After(wait):
+			case <-f.done:
+				return nil
+			}
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		f.last = time.Now()
 		m := FeedMsg[T]{Feed: f, Items: f.items, Dropped: f.dropped, Opened: f.opened, Err: f.err}
 		f.items, f.dropped, f.opened, f.err = nil, 0, false, nil
 		return m

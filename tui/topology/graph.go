@@ -238,6 +238,16 @@ func (g *graph) of(what id) (list []link) {
 	return list
 }
 
+// flows tells that messages in flight are drawn: records on their way, or a database that is at work. A worker asks its
+// database now and then also when nothing happens, which is not worth a screen that never rests.
+func (l link) flows() bool {
+	const atWork = 2 // statements a second
+	if l.down || l.edge.Kind == sandbox.EdgeQueries && l.edge.Rate < atWork {
+		return false
+	}
+	return l.edge.Rate > 0
+}
+
 // touches tells that a server node carries the link: Kafka its topics', PostgreSQL its databases'.
 func (l link) touches(what id) bool {
 	name, ok := what.node()

@@ -190,7 +190,7 @@ func (v *View) packets(l *layout, f screen.Frame) map[point]bool {
 	flow := map[point]bool{}
 	for i, k := range v.graph.links {
 		n := len(l.paths[i].points)
-		if k.edge.Rate <= 0 || n == 0 || k.down {
+		if n == 0 || !k.flows() {
 			continue
 		}
 		const pace, apart = 2, 18

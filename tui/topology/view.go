@@ -87,7 +87,7 @@ func (v *View) Moving() bool {
 		return true
 	}
 	for _, l := range v.graph.links {
-		if l.edge.Rate > 0 {
+		if l.flows() {
 			return true
 		}
 	}
