@@ -107,7 +107,7 @@ func (v *View) nodeFacts(f screen.Frame, n sandbox.Node, w int) []string {
 	} else if _, err := strconv.Atoi(id); err == nil {
 		id = "pid " + id
 	}
-	lines = append(lines, fact(t, what, id+v.endpoint(f.State, n), w))
+	lines = append(lines, fact(t, what, id+startOf(n), w))
 	var ports []string
 	for _, purpose := range slices.Sorted(maps.Keys(n.Ports)) {
 		ports = append(ports, purpose+" "+strconv.Itoa(n.Ports[purpose]))
@@ -118,8 +118,8 @@ func (v *View) nodeFacts(f screen.Frame, n sandbox.Node, w int) []string {
 	return append(lines, v.usage(f, n, w)...)
 }
 
-// endpoint is where people reach the node, if they do.
-func (v *View) endpoint(s *screen.State, n sandbox.Node) string {
+// startOf tells how long the node took to be ready.
+func startOf(n sandbox.Node) string {
 	if n.Took > 0 {
 		return ", ready after " + screen.Duration(n.Took)
 	}

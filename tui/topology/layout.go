@@ -124,7 +124,7 @@ func (l *layout) widths(g *graph, tracks [columns - 1]map[id]int, wide bool) {
 	var text [columns]int
 	total := 0
 	for c, items := range g.columns {
-		text[c] = screen.Width(heading(g, c))
+		text[c] = screen.Width(heading(c))
 		for _, it := range items {
 			if _, seen := l.places[it.id]; seen {
 				text[c] = max(text[c], itemWidth(it, wide, l.w >= usageFrom))
@@ -306,7 +306,7 @@ func shorten(name string, w int) string {
 }
 
 // heading is the title of a column.
-func heading(g *graph, c int) string {
+func heading(c int) string {
 	switch c {
 	case entry:
 		return "entry"

@@ -217,7 +217,7 @@ func (p painter) head() string {
 	at := 0
 	for c, s := range p.l.cols {
 		b.WriteString(strings.Repeat(" ", max(0, s.x-at)))
-		title := heading(&p.v.graph, c)
+		title := heading(c)
 		if c == bus && p.v.graph.hidden > 0 && s.w > 24 {
 			title += p.f.Theme.Faint.Render("  " + strconv.Itoa(p.v.graph.hidden) + " unused")
 		}

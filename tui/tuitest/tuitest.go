@@ -142,7 +142,7 @@ func Frames(t *testing.T, less int, draw func(width, height int, t *theme.Theme)
 		} {
 			t.Run(name+"-"+look, func(t *testing.T) {
 				Fits(t, frame, w, h-less)
-				golden.RequireEqualEscape(t, []byte(trim(frame)), look == "colour")
+				golden.RequireEqual(t, trim(frame))
 			})
 		}
 	}
