@@ -294,18 +294,22 @@ const followInterval = 100 * time.Millisecond
 func (r *Runtime) follow(ctx context.Context, node string, now part, after string, to io.Writer) error {
 	for ctx.Err() == nil {
 		var lost error
-		err := r.readLog(ctx, now.id, client.ContainerLogsOptions{Follow: true, Since: after}, func(at string, text []byte) error {
+		pass := func(at string, text []byte) error {
 			if at <= after { // the engine gives what has come at that time once more
 				return nil
 			}
 			after = at
 			_, lost = to.Write(text)
 			return lost
-		})
+		}
+		err := r.readLog(ctx, now.id, client.ContainerLogsOptions{Follow: true, Since: after}, pass)
+		if err == nil { // an engine may end the stream before the last lines of a container that has ended
+			err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Since: after}, pass)
+		}
 		if lost != nil || ctx.Err() != nil {
 			return lost // nobody reads any more
 		}
-		if err != nil && !cerrdefs.IsNotFound(err) && !gone(err) {
+		if err != nil && !ended(err) && !gone(err) {
 			return err
 		}
 		next, err := r.later(ctx, node, now)
