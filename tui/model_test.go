@@ -1,8 +1,10 @@
 package tui
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -288,4 +290,43 @@ func TestPanicLeavesAReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The terminal is as it was before when a view's fault ends the UI.
+func TestPanicRestoresTheTerminal(t *testing.T) {
+	t.Parallel()
+	one := &lines{name: "one"}
+	m := New(Config{Name: "default", Source: silent{}, Views: []screen.View{one}, Now: tuitest.Now})
+	const alternate, normal = "\x1b[?1049h", "\x1b[?1049l"
+	keys, typed := io.Pipe()
+	out := &recorder{await: alternate, seen: make(chan struct{})}
+	go func() {
+		<-out.seen
+		_, _ = io.WriteString(typed, "P")
+	}()
+	err := Run(t.Context(), m, t.TempDir(), keys, out, tea.WithWindowSize(80, 24))
+	crash, ok := errors.AsType[*CrashError](err)
+	if !ok || !strings.Contains(crash.Error(), "a fault of this view") || !strings.Contains(crash.Hint(), "tui-crash-") {
+		t.Fatalf("it ends with %v, want a crash with a report", err)
+	}
+	if text := out.text.String(); strings.LastIndex(text, normal) < strings.LastIndex(text, alternate) {
+		t.Errorf("the terminal is left in the alternate screen: %q", text)
+	}
+}
+
+// recorder keeps what is written, and tells when something is.
+type recorder struct {
+	text  bytes.Buffer
+	await string
+	seen  chan struct{}
+	told  bool
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	n, err := r.text.Write(p)
+	if !r.told && strings.Contains(r.text.String(), r.await) {
+		r.told = true
+		close(r.seen)
+	}
+	return n, err
 }

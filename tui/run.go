@@ -68,14 +68,15 @@ func (g *guard) Init() (cmd tea.Cmd) {
 	return guarded(g.model.Init())
 }
 
-func (g *guard) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+func (g *guard) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
+	next = g // also after a panic
 	if p, ok := msg.(panicked); ok {
 		g.note(p)
-		return g, tea.Quit
+		return next, tea.Quit
 	}
 	defer func() { g.caught(recover(), &cmd) }()
 	_, cmd = g.model.Update(msg)
-	return g, guarded(cmd)
+	return next, guarded(cmd)
 }
 
 func (g *guard) View() (v tea.View) {
