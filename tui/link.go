@@ -51,7 +51,7 @@ func (m *Model) take(batch screen.FeedMsg[sandbox.Event]) tea.Cmd {
 		switch {
 		case e.State != nil:
 			for _, n := range e.State.Notices {
-				m.notices.add(fromSupervisor(n, e))
+				m.notices.recall(fromSupervisor(n, e))
 			}
 		case e.Notify != nil:
 			m.notices.add(fromSupervisor(*e.Notify, e))

@@ -292,6 +292,26 @@ func TestPanicLeavesAReport(t *testing.T) {
 	}
 }
 
+func TestOldNoticesAreNoNews(t *testing.T) {
+	t.Parallel()
+	m, _, _ := newModel(t, 80, 24)
+	again := tuitest.Snapshot(t)
+	again.State.Notices = []sandbox.Notification{{Severity: sandbox.Warning, Text: "port 8888 was taken", Remedy: "stop what listens there"}}
+	m.feed(nil, again)
+	m.feed(nil, again)
+	if _, shown := m.notices.latest(m.now); shown || m.notices.unread > 0 || len(m.notices.list) != 1 {
+		t.Errorf("what was told before is shown (%v), unread (%d), and %d times in the list", shown, m.notices.unread, len(m.notices.list))
+	}
+	m.feed(nil, sandbox.Event{Seq: 5, Time: tuitest.Now(), Notify: &sandbox.Notification{Severity: sandbox.Fault, Node: "rest-1", Text: "rest-1 died three times"}})
+	if n, shown := m.notices.latest(m.now); !shown || n.Node != "rest-1" || m.notices.unread != 1 {
+		t.Errorf("a new fault is shown as %+v (%v), %d unread", n, shown, m.notices.unread)
+	}
+	run(m, m.press("!", "enter"))
+	if m.notices.unread != 0 || m.over != noOverlay {
+		t.Errorf("after it was read %d are unread, and %q is open", m.notices.unread, m.over)
+	}
+}
+
 // The terminal is as it was before when a view's fault ends the UI.
 func TestPanicRestoresTheTerminal(t *testing.T) {
 	t.Parallel()

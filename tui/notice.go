@@ -24,14 +24,8 @@ const (
 	shownFor    = 8 * time.Second
 )
 
-// add adds a notice, unless it is the same as one that came at the same time (the supervisor tells old ones again to who
-// subscribes anew).
+// add adds a notice.
 func (n *notices) add(new screen.Notice) {
-	for _, old := range n.list {
-		if old.Time.Equal(new.Time) && old.Text == new.Text {
-			return
-		}
-	}
 	if last := len(n.list) - 1; last >= 0 && n.list[last].Text == new.Text && new.Time.Sub(n.list[last].Time) < shownFor {
 		n.list[last].Time = new.Time // said again and again
 		n.until = new.Time.Add(shownFor)
@@ -43,6 +37,17 @@ func (n *notices) add(new screen.Notice) {
 		n.unread++
 	}
 	n.until = new.Time.Add(shownFor)
+}
+
+// recall adds what was told before this UI was there: it belongs into the list, and is no news. What the list has already
+// is left out.
+func (n *notices) recall(old screen.Notice) {
+	for _, o := range n.list {
+		if o.Text == old.Text && o.Node == old.Node {
+			return
+		}
+	}
+	n.list = append(n.list, old)
 }
 
 // latest is the one to show at the foot.
