@@ -137,7 +137,8 @@ func checkEngine(ctx context.Context) []finding {
 				l.Dir, l.Containers, l.Running, l.Networks, l.Volumes),
 			Remedy: "remove them: cordage down --purge --name " + l.Sandbox,
 		}
-		if d, err := sandbox.Locate(l.Sandbox); err != nil || d.Path != l.Dir {
+		if d, err := sandbox.Locate(l.Sandbox); err != nil || d.Path != l.Dir { // of other commands than this one's
+			f.State = "warning"
 			f.Remedy = fmt.Sprintf("remove them: XDG_STATE_HOME=%s cordage down --purge --name %s", filepath.Dir(filepath.Dir(l.Dir)), l.Sandbox)
 		}
 		findings = append(findings, f)
