@@ -21,7 +21,8 @@ func (a *app) newTopologyCmd() *cobra.Command {
 		Use:   "topology",
 		Short: "Show how the parts of the sandbox are seen to talk",
 		Long: `Show the nodes of the sandbox and the edges between them as they are observed at this moment: routes of the load
-balancer, consumer groups of Kafka with their lag, sessions of PostgreSQL. What does not talk has no edge.`,
+balancer, consumer groups of Kafka with their lag, topics that are written and read, sessions of PostgreSQL. What does not
+talk has no edge.`,
 		Example: "  cordage topology\n  cordage topology --json | jq '.edges[] | select(.kind == \"consumes\")'",
 		Args:    cobra.NoArgs,
 	}, func(ctx context.Context, c *client.Client, _ []string) error {
