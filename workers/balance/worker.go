@@ -170,8 +170,8 @@ func noteStatus(resp *http.Response) error {
 func (w *Worker) failed(rw http.ResponseWriter, r *http.Request, err error) {
 	status, title := http.StatusBadGateway, err.Error()
 	switch {
-	case r.Context().Err() != nil:
-		return // the client is gone
+	case r.Context().Err() != nil: // the client is gone; an empty answer would be a success to anybody who still listens
+		panic(http.ErrAbortHandler)
 	case isClientError(err):
 		status, title = http.StatusBadRequest, "The body of the request could not be read to its end"
 	case errors.Is(err, errNoneReady):

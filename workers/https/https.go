@@ -78,19 +78,25 @@ func Serve(ctx context.Context, boot role.RESTBoot, h http.Handler, log *slog.Lo
 
 // PacedBody gives each read of a request's body its own time limit: a large upload may take long, a stalled one may not.
 func PacedBody(w http.ResponseWriter, body io.ReadCloser) io.ReadCloser {
-	return pacedBody{body, http.NewResponseController(w)}
+	return pacedBody{body, http.NewResponseController(w), pieceTimeout}
 }
 
 type pacedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
+	piece   time.Duration
 }
 
 func (b pacedBody) Read(p []byte) (int, error) {
 	now := time.Now()
-	err := errors.Join(b.control.SetReadDeadline(now.Add(pieceTimeout)), b.control.SetWriteDeadline(now.Add(pieceTimeout+writeTimeout)))
+	err := errors.Join(b.control.SetReadDeadline(now.Add(b.piece)), b.control.SetWriteDeadline(now.Add(b.piece+writeTimeout)))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) { // not supported where the connection is no real one
 		return 0, err
 	}
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		// The server takes a limit that passes while the handler works for the client's end, and ends the request's context.
+		_ = b.control.SetReadDeadline(time.Time{}) // not supported where the connection is no real one
+	}
+	return n, err
 }
