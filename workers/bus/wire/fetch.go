@@ -33,6 +33,8 @@ const (
 	fetchBytes          = 1 << 20   // of one answer
 	fetchPartitionBytes = 256 << 10 // of one partition in it; a larger batch comes whole all the same
 	maxQueued           = 512 << 10 // a stream that holds more bytes than this is left out of polls
+
+	fetchTimeout = longPoll + 10*time.Second // a broker that is silent for longer has forgotten the poll
 )
 
 func newFetchers(k *Cluster) *fetchers {
@@ -140,7 +142,7 @@ func (f *fetchers) run(id int32, wake chan struct{}) {
 			continue
 		}
 		var r *sarama.FetchResponse
-		err := f.k.call(f.ctx, id, func(b *sarama.Broker) (err error) {
+		err := f.k.callWithin(f.ctx, fetchTimeout, id, func(b *sarama.Broker) (err error) {
 			r, err = b.Fetch(request)
 			return err
 		})

@@ -149,6 +149,17 @@ func (m *metadata) now() int {
 	return m.version
 }
 
+// answerTimeout is how long a broker may take to answer. One of Kafka 3.2 whose followers change meanwhile may forget to;
+// asked again, it answers. It is shorter than a transaction may last, so that asking again still helps.
+const answerTimeout = 5 * time.Second
+
+// callWithin sends requests to a broker by its id, all of which are to be answered within patience.
+func (k *Cluster) callWithin(ctx context.Context, patience time.Duration, id int32, f func(*sarama.Broker) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
+	defer cancel()
+	return k.call(ctx, id, f)
+}
+
 // call sends requests to a broker by its id.
 func (k *Cluster) call(ctx context.Context, id int32, f func(*sarama.Broker) error) error {
 	k.meta.mu.RLock()
@@ -187,18 +198,12 @@ func (k *Cluster) coordinated(ctx context.Context, what string, kind sarama.Coor
 	return k.coordinatedWithin(ctx, answerTimeout, what, coordinatorKey{kind, key}, f)
 }
 
-// answerTimeout is how long a coordinator may take to answer. One of Kafka 3.2 whose followers change meanwhile may forget
-// to; asked again, it answers.
-const answerTimeout = 5 * time.Second
-
-var errUnanswered = fmt.Errorf("no answer within %v", answerTimeout)
-
 // coordinatedWithin is coordinated for requests whose answer may take as long as patience.
 func (k *Cluster) coordinatedWithin(ctx context.Context, patience time.Duration, what string, at coordinatorKey,
 	f func(*sarama.Broker) (answer, transport error),
 ) error {
 	return k.retry(ctx, what, func() error {
-		ctx, cancel := context.WithTimeoutCause(ctx, patience, errUnanswered)
+		ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
 		defer cancel()
 		id, err := k.coordinator(ctx, at)
 		if err != nil {

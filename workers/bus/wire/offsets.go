@@ -63,7 +63,7 @@ func (k *Cluster) listOffsets(ctx context.Context, topic string, at int64, see s
 	}
 	for id, request := range requests {
 		var r *sarama.OffsetResponse
-		err := k.call(ctx, id, func(b *sarama.Broker) (err error) {
+		err := k.callWithin(ctx, answerTimeout, id, func(b *sarama.Broker) (err error) {
 			r, err = b.GetAvailableOffsets(request)
 			return err
 		})

@@ -18,7 +18,7 @@ const (
 	maxBatch = 990_000
 	// recordOverhead is more than what the encoding of a record and of each header adds to its parts.
 	recordOverhead = 48
-	acksTimeout    = 10 * time.Second // how long a leader waits for its followers
+	acksTimeout    = answerTimeout - time.Second // how long a leader waits for its followers
 )
 
 // Producer writes records, each once even where a request must be sent again. It is not safe for concurrent use.
@@ -194,7 +194,7 @@ func (p *Producer) round(ctx context.Context, batches map[place]*sarama.RecordBa
 		}
 		for id, request := range byLeader {
 			var r *sarama.ProduceResponse
-			err := p.k.call(ctx, id, func(b *sarama.Broker) (err error) {
+			err := p.k.callWithin(ctx, answerTimeout, id, func(b *sarama.Broker) (err error) {
 				r, err = b.Produce(request)
 				return err
 			})
