@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -146,9 +147,15 @@ func handed(n sandbox.Node, pid int) ([]byte, error) {
 // workers. It returns the time until the REST API answers through the load balancer, and removes the containers.
 func (c cluster) byHand(ctx context.Context, dir string) (seconds float64, err error) {
 	defer func() {
+		docker := func(args ...string) {
+			_, fault := output(exec.CommandContext(context.WithoutCancel(ctx), "docker", args...))
+			err = errors.Join(err, fault)
+		}
+		for _, n := range slices.Backward(c.nodes) { // cleanly: whoever starts on the data next would have to recover it
+			docker("stop", "--time", "30", "cordage-by-hand-"+n.node.Name)
+		}
 		for _, n := range c.nodes {
-			_, rerr := output(exec.CommandContext(context.WithoutCancel(ctx), "docker", "rm", "--force", "cordage-by-hand-"+n.node.Name))
-			err = errors.Join(err, rerr)
+			docker("rm", "--force", "cordage-by-hand-"+n.node.Name)
 		}
 	}()
 	return timed(func() error {
