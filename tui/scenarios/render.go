@@ -174,7 +174,14 @@ func (v *View) description(f screen.Frame, w, room int) (lines []string) {
 }
 
 func shortDuration(d time.Duration) string {
-	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+	text := d.String() // 10m0s, 1h0m0s, 30s
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func (v *View) historyList(f screen.Frame, w int) string {
