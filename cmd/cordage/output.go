@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/cordage-sandbox/cordage/tui/screen"
 )
 
 // answer writes v as JSON, or what text prints.
@@ -82,23 +84,12 @@ func colours(w io.Writer) bool {
 	return ok && os.Getenv("NO_COLOR") == ""
 }
 
-// seconds prints a duration for people: 0.84s, 12.3s, 2m05s.
+// seconds prints a duration as the terminal UI does; nothing for one that is not known.
 func seconds(d time.Duration) string {
-	switch {
-	case d <= 0:
+	if d <= 0 {
 		return ""
-	case d < time.Millisecond:
-		return fmt.Sprintf("%dµs", d.Microseconds())
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.2fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	return screen.Duration(d)
 }
 
 // size prints bytes for people.

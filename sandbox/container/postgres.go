@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/scram"
 	"github.com/cordage-sandbox/cordage/sandbox/server"
+	"github.com/cordage-sandbox/cordage/workers/keys"
 )
 
 // passwordFile is what PostgreSQL is handed (NodeSpec.Files): its superuser's password.
@@ -50,7 +50,7 @@ func (r *Runtime) planPostgreSQL(spec sandbox.NodeSpec) (plan, error) {
 	}
 	// The same password gives the same verifier, so that it can be told whether the data have it already.
 	salt := sha256.Sum256([]byte("cordage " + r.owner + password))
-	verifier, err := scram.With(password, salt[:16], scram.Iterations)
+	verifier, err := keys.SCRAMVerifierWithSalt(password, [16]byte(salt[:16]))
 	if err != nil {
 		return plan{}, err
 	}

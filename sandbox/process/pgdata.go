@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
-	"github.com/cordage-sandbox/cordage/sandbox/scram"
+	"github.com/cordage-sandbox/cordage/workers/keys"
 )
 
 // dataDir is PostgreSQL's data directory.
@@ -51,7 +51,7 @@ func (d dataDir) prepare(ctx context.Context, cache *artefact.Cache, password st
 	if err != nil {
 		return err
 	}
-	if scram.Matches(owned.Verifier, password) {
+	if keys.MatchesSCRAM(owned.Verifier, password) {
 		return nil
 	}
 	return d.setPassword(ctx, password)
@@ -215,7 +215,7 @@ func (d dataDir) template(ctx context.Context, cache *artefact.Cache) (string, e
 // setPassword changes the superuser's password while no server runs, and notes it. What goes to PostgreSQL is the
 // verifier, over stdin: the password itself is in no argument, environment, file or log.
 func (d dataDir) setPassword(ctx context.Context, password string) error {
-	verifier, err := scram.New(password)
+	verifier, err := keys.SCRAMVerifier(password)
 	if err != nil {
 		return err
 	}

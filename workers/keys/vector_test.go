@@ -32,3 +32,24 @@ func TestSCRAMVerifierIsPostgreSQLs(t *testing.T) {
 		t.Errorf("verifier = %s, %v; want %s", got, err, want)
 	}
 }
+
+// The vector of RFC 7677, section 3: user "user", password "pencil".
+func TestSCRAMVerifierIsTheStandards(t *testing.T) {
+	t.Parallel()
+	const want = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+	salt, err := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := SCRAMVerifierWithSalt("pencil", [16]byte(salt)); err != nil || got != want {
+		t.Errorf("verifier = %s, %v; want %s", got, err, want)
+	}
+	if !MatchesSCRAM(want, "pencil") || MatchesSCRAM(want, "pen") {
+		t.Error("the verifier does not tell its password from others")
+	}
+	for _, bad := range []string{"", "md5abc", "SCRAM-SHA-256$", "SCRAM-SHA-256$x:y$z", "SCRAM-SHA-256$0:AAAA$x:y", "SCRAM-SHA-256$999999999:AAAA$x:y"} {
+		if MatchesSCRAM(bad, "secret") {
+			t.Errorf("%q matches", bad)
+		}
+	}
+}
