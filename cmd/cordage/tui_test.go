@@ -142,10 +142,10 @@ func TestTerminalUI(t *testing.T) {
 	term.press("K")
 	term.await(5*time.Second, `Kill database-1\?`)
 	term.press("y")
-	if took := term.await(10*time.Second, `database-1 +died, restart 1`); took > time.Second {
+	if took := term.await(10*time.Second, `database-1 +ended by request`); took > time.Second {
 		t.Errorf("the death of a worker was seen after %v, want a second", took)
 	}
-	term.await(time.Minute, `database-1 +ready after .*\n(.*\n)*.*database-1 +died, restart 1`)
+	term.await(time.Minute, `database-1 +ready after .*\n(.*\n)*.*database-1 +ended by request`)
 	term.await(15*time.Second, `● ready  6/6 nodes`)
 	term.await(15*time.Second, `●.database-1`)
 	term.press("Escape") // takes the filter back

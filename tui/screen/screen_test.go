@@ -163,6 +163,9 @@ func TestState(t *testing.T) {
 	if recent := s.Recent("crypto-1", 5); len(recent) != 2 || recent[0].To != sandbox.Starting {
 		t.Errorf("its recent changes are %+v, want the start and the death", recent)
 	}
+	if c := change(func(n *sandbox.Node) { n.State, n.Instance, n.Restarts = sandbox.Stopped, "", 2 }); strings.Contains(c.Text, "died") || !strings.Contains(c.Text, "request") {
+		t.Errorf("an end that was asked for is told as %+v", c)
+	}
 	if c := s.Apply(sandbox.Event{Time: at, Gone: "rest-2"}); len(c) != 1 || c[0].To != "" {
 		t.Errorf("a node that left is told as %+v", c)
 	}

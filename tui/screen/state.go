@@ -157,7 +157,10 @@ func (s *State) node(n sandbox.Node, at time.Time) Change {
 		return c
 	}
 	c.Text = nodeText(n)
-	if n.Restarts > before.Restarts {
+	switch {
+	case n.State == sandbox.Stopped && before.State.Runs():
+		c.Text = "ended by request"
+	case n.Restarts > before.Restarts:
 		c.Text = "died, restart " + strconv.Itoa(n.Restarts) + ": " + c.Text
 	}
 	return c

@@ -360,7 +360,7 @@ func figures(it item, wide bool) string {
 func itemText(it item, w int, wide, usage bool) string {
 	f := figures(it, wide)
 	room := w - 2 - screen.Width(f)
-	if it.node != nil && usage {
+	if it.node != nil && usage && screen.Width(it.title) <= room-usageWidth { // a whole name tells more than figures
 		room -= usageWidth
 	}
 	title := it.title
