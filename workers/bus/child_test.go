@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cordage-sandbox/cordage/workers/bus"
+	"github.com/cordage-sandbox/cordage/workers/bus/wire"
 	"github.com/cordage-sandbox/cordage/workers/role"
 	"github.com/cordage-sandbox/cordage/workers/telemetry"
 )
@@ -168,6 +170,40 @@ func (c *child) kill() {
 	})
 }
 
+// tell makes the child write what its goroutines do to the test's log, and ends it.
+func (c *child) tell() {
+	c.ended.Do(func() {
+		_ = c.cmd.Process.Signal(syscall.SIGQUIT)
+		_ = c.cmd.Wait()
+	})
+}
+
+// explain writes to the test's log how far a group has come with a topic, and how much of what it has written can be
+// read: an open transaction stands between the two.
+func (k *kafka) explain(group, in, out string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.t.Context()), limit)
+	defer cancel()
+	w, err := wire.Open(ctx, wire.Config{Brokers: k.brokers, ClientID: "explain", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		k.t.Log(err)
+		return
+	}
+	defer w.Close()
+	for _, topic := range []string{in, out} {
+		committed, err := w.Latest(ctx, k.prefix+topic)
+		written, err2 := w.Written(ctx, k.prefix+topic)
+		k.t.Log(topic, "committed until", committed, err, "written until", written, err2)
+		for partition := range committed {
+			if topic == in {
+				ctx, cancel := context.WithTimeout(ctx, time.Second)
+				at, err := w.Committed(ctx, k.prefix+group, k.prefix+topic, int32(partition)) //nolint:gosec // few
+				cancel()
+				k.t.Log(topic, "partition", partition, "group at", at, err)
+			}
+		}
+	}
+}
+
 // TestDurableKilled kills replicas with SIGKILL, most of them in the middle of a transaction, and checks that readers
 // see each answer once and in order. Most of the killed are started again under their names, as a supervisor does.
 func TestDurableKilled(t *testing.T) {
@@ -197,6 +233,14 @@ func TestDurableKilled(t *testing.T) {
 		}
 	}()
 	replicas := []*child{k.child("durable", "a"), k.child("durable", "b")}
+	t.Cleanup(func() {
+		if t.Failed() {
+			k.explain("g", "in", "out")
+			for _, c := range replicas {
+				c.tell()
+			}
+		}
+	})
 	for _, c := range replicas {
 		c.await("ready")
 	}

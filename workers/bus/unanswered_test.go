@@ -1,12 +1,16 @@
 package bus_test
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cordage-sandbox/cordage/fixtures/servers"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
@@ -19,6 +23,7 @@ import (
 
 // Keys of Kafka's requests.
 const (
+	produce            = 0
 	addPartitionsToTxn = 24
 	endTxn             = 26
 	txnOffsetCommit    = 28
@@ -48,6 +53,56 @@ func TestLostAnswers(t *testing.T) {
 	defer proxy.mu.Unlock()
 	if len(proxy.lose) > 0 {
 		t.Errorf("answers were to be lost to requests %v, which nobody has made", proxy.lose)
+	}
+}
+
+// TestLateRecords: records of a transaction that was given up reach their partition after its abort, since the request lay
+// about in the broker, or in a socket. They are neither read, nor does anybody who reads committed records stand still.
+func TestLateRecords(t *testing.T) {
+	t.Parallel()
+	broker := freePort(t)
+	proxy := newProxy(t, port.Address(broker))
+	kafkaBehind(t, broker, proxy.address())
+	k := &kafka{t, []string{proxy.address()}, servers.Unique(t) + "."}
+	k.create(1, record.Topic{Name: "in"}, record.Topic{Name: "out"})
+	b := k.open("a")
+	in, p := hear(t, b, "in"), k.publisher(b)
+	publish(t, p, numbered("in", 1, 2, 1)...)
+
+	held := proxy.holdBack(produce)
+	ctx, giveUp := context.WithCancel(t.Context())
+	given := make(chan error, 1)
+	go func() { given <- p.Publish(ctx, numbered("in", 2, 3, 1)...) }()
+	receive(t, held.arrived)
+	giveUp()
+	if err := <-given; !errors.Is(err, context.Canceled) {
+		t.Fatalf("a publication that was given up: %v", err)
+	}
+	publish(t, p, numbered("out", 0, 1, 1)...) // ends the open transaction first
+	close(held.release)
+	receive(t, held.answered)
+	publish(t, p, numbered("in", 3, 4, 1)...)
+
+	var got []int
+	for _, r := range in.await(2) {
+		i, err := bus.Decode[Item](r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, i.N)
+	}
+	if want := []int{1, 3}; !slices.Equal(got, want) {
+		t.Errorf("records %v were read, want %v", got, want)
+	}
+}
+
+// receive waits for something that must happen.
+func receive(t *testing.T, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(limit):
+		t.Fatalf("it has not happened within %v", limit)
 	}
 }
 
@@ -99,7 +154,11 @@ type proxy struct {
 
 	mu   sync.Mutex
 	lose map[uint16]bool
+	hold map[uint16]*heldBack
 }
+
+// heldBack is a request that the server does not get before it is released, although its client may be gone by then.
+type heldBack struct{ arrived, release, answered chan struct{} }
 
 func newProxy(t *testing.T, server string, lose ...uint16) *proxy {
 	t.Helper()
@@ -108,7 +167,7 @@ func newProxy(t *testing.T, server string, lose ...uint16) *proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	p := &proxy{listener: l, server: server, lose: map[uint16]bool{}}
+	p := &proxy{listener: l, server: server, lose: map[uint16]bool{}, hold: map[uint16]*heldBack{}}
 	for _, key := range lose {
 		p.lose[key] = true
 	}
@@ -140,12 +199,20 @@ func (p *proxy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
+		held := p.holds(binary.BigEndian.Uint16(request[4:]))
+		if held != nil {
+			close(held.arrived)
+			<-held.release
+		}
 		if _, err := server.Write(request); err != nil {
 			return
 		}
 		answer, err := readFrame(server)
 		if err != nil {
 			return
+		}
+		if held != nil {
+			close(held.answered)
 		}
 		if p.loses(binary.BigEndian.Uint16(request[4:])) {
 			continue // the client waits, gives up, and closes
@@ -162,6 +229,23 @@ func (p *proxy) loses(key uint16) bool {
 	lost := p.lose[key]
 	delete(p.lose, key)
 	return lost
+}
+
+// holdBack holds back the next request of a kind.
+func (p *proxy) holdBack(key uint16) *heldBack {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := &heldBack{make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	p.hold[key] = h
+	return h
+}
+
+func (p *proxy) holds(key uint16) *heldBack {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.hold[key]
+	delete(p.hold, key)
+	return h
 }
 
 // readFrame reads a message of Kafka's protocol: its length in four bytes, and so many more. A request begins with its key.

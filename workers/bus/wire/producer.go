@@ -42,23 +42,27 @@ type place struct {
 
 // NewProducer makes a producer. It tries until ctx ends.
 func (k *Cluster) NewProducer(ctx context.Context, transactionalID string) (*Producer, error) {
-	p := &Producer{k: k, txID: transactionalID, id: -1, epoch: -1}
+	p := &Producer{k: k, txID: transactionalID}
 	if err := p.init(ctx); err != nil {
 		return nil, fmt.Errorf("start producer %q: %w", transactionalID, err)
 	}
 	return p, nil
 }
 
-// init asks for a producer id and epoch; with a transactional id whose epoch is known, it fails with [ErrFenced] if
-// another producer has it by now.
+// init asks for a producer id and epoch. With a transactional id it takes that over, from itself too after a transaction that
+// failed: what may still be open is aborted under a higher epoch, so that records which are yet on their way are refused.
+// An abort under the epoch that they have would let them into the partition behind it, and the next commit would take
+// them in (KIP-890).
+//
+// An owner of the id that came after this one is fenced by it, and takes the id back. In a group that does no harm: the
+// coordinator takes offsets only of the partition's owner.
 func (p *Producer) init(ctx context.Context) error {
 	request := &sarama.InitProducerIDRequest{
-		Version: 3, TransactionTimeout: transactionTimeout, ProducerID: p.id, ProducerEpoch: p.epoch,
+		Version: 3, TransactionTimeout: transactionTimeout, ProducerID: -1, ProducerEpoch: -1, // whatever they are now
 	}
 	var r *sarama.InitProducerIDResponse
 	var err error
 	if p.txID == "" {
-		request.ProducerID, request.ProducerEpoch = -1, -1
 		err = p.k.retry(ctx, "get a producer id", func() error {
 			err := p.k.anyBroker(ctx, func(b *sarama.Broker) (err error) {
 				r, err = b.InitProducerID(request)

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -25,7 +24,7 @@ type Offset struct {
 // Errors: [ErrFenced], [ErrLost], [ErrInstanceFenced], and those that the broker gives for the records.
 func (p *Producer) Transact(ctx context.Context, outs []Out, offset *Offset) error {
 	if p.broken {
-		if err := p.recover(ctx); err != nil {
+		if err := p.init(ctx); err != nil {
 			return err
 		}
 	}
@@ -36,7 +35,7 @@ func (p *Producer) Transact(ctx context.Context, outs []Out, offset *Offset) err
 	if err := p.fill(ctx, outs, offset); err != nil {
 		return err
 	}
-	if err := p.end(ctx, true); err != nil {
+	if err := p.commit(ctx); err != nil {
 		return err
 	}
 	p.broken = false
@@ -129,29 +128,15 @@ func (p *Producer) commitOffset(ctx context.Context, o *Offset) error {
 		})
 }
 
-// end commits or aborts the open transaction. It may be asked again: the coordinator knows what it has done.
-func (p *Producer) end(ctx context.Context, commit bool) error {
-	what := "abort the transaction"
-	if commit {
-		what = "commit the transaction"
-	}
-	return p.coordinated(ctx, what, func(b *sarama.Broker) (answer, transport error) {
+// commit ends the open transaction. It may be asked again: the coordinator knows what it has done.
+func (p *Producer) commit(ctx context.Context) error {
+	return p.coordinated(ctx, "commit the transaction", func(b *sarama.Broker) (answer, transport error) {
 		r, err := b.EndTxn(&sarama.EndTxnRequest{
-			Version: 1, TransactionalID: p.txID, ProducerID: p.id, ProducerEpoch: p.epoch, TransactionResult: commit,
+			Version: 1, TransactionalID: p.txID, ProducerID: p.id, ProducerEpoch: p.epoch, TransactionResult: true,
 		})
 		if err != nil {
 			return nil, err
 		}
 		return code(r.Err), nil
 	})
-}
-
-// recover makes the producer usable after a transaction that failed: it is aborted, unless its commit had begun, and a
-// new epoch lets the sequence numbers start anew.
-func (p *Producer) recover(ctx context.Context) error {
-	// The transaction is not open if nothing got into it, or if it has been committed after all.
-	if err := p.end(ctx, false); err != nil && !errors.Is(err, sarama.ErrInvalidTxnState) {
-		return err
-	}
-	return p.init(ctx)
 }
