@@ -64,13 +64,13 @@ func (k Kafka) settings() map[string]string {
 		"listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"inter.broker.listener.name":     "BROKER",
 		"controller.listener.names":      "CONTROLLER",
-		"log.dirs":                       k.data(),
+		"log.dirs":                       dataFolder, // in the working directory: Kafka takes commas in a path for a list
 	})
 	maps.Copy(s, k.Settings)
 	return s
 }
 
-func (k Kafka) data() string { return filepath.Join(k.Dir, "data") }
+func (k Kafka) data() string { return filepath.Join(k.Dir, dataFolder) }
 func (k Kafka) temp() string { return filepath.Join(k.Dir, "tmp") }
 
 // Start formats the storage if it is new, writes the configuration and starts the JVM. It returns once the process
@@ -98,12 +98,16 @@ func (k Kafka) start(java artefact.Java, jars artefact.Kafka, more ...string) (*
 	}
 	return Launch(Command{
 		Node: k.Node, Path: java.Path, Args: append(more, k.args(jars)...), Dir: k.Dir,
-		Env: append(serverEnv(), k.Env...), Log: k.Log,
+		Env: append(append(serverEnv(), jvmLocale), k.Env...), Log: k.Log,
 		StopSignal: kafkaStop, DeathSignal: k.DeathSignal,
 	})
 }
 
 const kafkaStop = syscall.SIGTERM
+
+// jvmLocale has the JVM read names of files as UTF-8. In the plain C locale of other servers it takes them for ASCII, and
+// cannot even start in a directory whose name has other letters.
+const jvmLocale = "LC_ALL=C.UTF-8"
 
 func (k Kafka) args(jars artefact.Kafka) []string {
 	args := server.JVMFlags()
@@ -122,6 +126,8 @@ func (k Kafka) clusterID() string {
 	sum := sha256.Sum256([]byte("cordage cluster " + k.Owner))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
+
+const dataFolder = "data"
 
 const metaFile = "meta.properties"
 

@@ -29,6 +29,7 @@ func TestRuntime(t *testing.T) {
 	})
 }
 
+// testOptions are those of a sandbox in a directory as people have them: with blanks, and letters beyond ASCII.
 func testOptions(t *testing.T) Options {
 	t.Helper()
 	cache, err := artefact.Open(artefact.Options{})
@@ -39,7 +40,7 @@ func testOptions(t *testing.T) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Dir: filepath.Join(openTempDir(t), "sandbox"), Cache: cache, Program: program}
+	return Options{Dir: filepath.Join(openTempDir(t), "a sändbox, 'at home'"), Cache: cache, Program: program}
 }
 
 func newTestRuntime(t *testing.T, o Options) *Runtime {
