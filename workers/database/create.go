@@ -176,8 +176,7 @@ func (c *creator) locked(ctx context.Context, hash ident.ShortHash, fn func(*pgx
 }
 
 // find tells whether the node is there already, and completes the plan from the database. A node that is there and is
-// what the request asks for is a success. One that is there with another CPI is an error whose state is a success: the
-// request's id is the node's short hash, so both requests share one status, and what it says of the node must stay true.
+// what the request asks for is a success. One that is there with another CPI is an error.
 func (c *creator) find(ctx context.Context, conn *pgx.Conn, p *plan) (exists bool, err error) {
 	if err := c.findCPI(ctx, conn, p); err != nil {
 		return false, err
@@ -202,11 +201,31 @@ func (c *creator) find(ctx context.Context, conn *pgx.Conn, p *plan) (exists boo
 	case !made:
 		return false, nil
 	case cpi != p.cpi:
-		return true, &creationError{record.OperationCompleted, fmt.Errorf(
-			"virtual node %s (%s) already exists, with CPI %s %s: a request for it with CPI %s %s is refused",
-			p.hash, x500, cpi.Name, cpi.Version, p.cpi.Name, p.cpi.Version)}
+		return true, invalid("it has CPI %s %s, and CPI %s %s is asked for", cpi.Name, cpi.Version, p.cpi.Name, p.cpi.Version)
 	}
 	return true, nil
+}
+
+// settle gives the state that a refused request leaves, and why. The request's id is the node's short hash, so that all
+// requests for one identity share one status, and what it says of the node must be true: of a node that exists it is a
+// success, whatever is wrong with a later request for it.
+func (c *creator) settle(ctx context.Context, q record.VirtualNodeRequest, refused *creationError) error {
+	identity := q.Create.HoldingIdentity
+	if string(identity.ShortHash()) != q.RequestID {
+		return refused
+	}
+	var exists bool
+	err := c.config.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM virtual_node JOIN holding_identity USING (holding_identity_id)
+			WHERE holding_identity_id = $1 AND holding_identity_full_hash = $2)`, q.RequestID, identity.FullHash()).Scan(&exists)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for virtual node %s: %w", q.RequestID, err)
+	case exists:
+		return &creationError{record.OperationCompleted, fmt.Errorf(
+			"virtual node %s (%s) already exists: another request for it is refused: %w", q.RequestID, identity.X500Name, refused.err)}
+	}
+	return refused
 }
 
 func (c *creator) findCPI(ctx context.Context, conn *pgx.Conn, p *plan) error {

@@ -89,17 +89,29 @@ func TestCreation(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("a duplicate with another CPI is refused, and leaves the node's status a success", func(t *testing.T) {
-		other := k.stored(t)
-		again := creation(all[2].Create.HoldingIdentity, other.Checksum)
-		again.Timestamp = again.Timestamp.Add(time.Second)
-		k.publish(t, request(again))
-		s := k.ended(t, again)[again.RequestID]
-		if s.State != record.OperationCompleted || s.ResourceID == nil || *s.ResourceID != again.RequestID {
-			t.Errorf("ended as %s of %v, want a success: the node exists", s.State, s.ResourceID)
-		}
-		contains(t, "the reason", reason(s), "already exists", "is refused")
-	})
+	other := k.stored(t)
+	for name, tc := range map[string]struct {
+		change func(*record.VirtualNodeRequest)
+		want   string
+	}{
+		"another CPI":         {func(q *record.VirtualNodeRequest) { q.Create.CPIFileChecksum = short(other.Checksum) }, "is asked for"},
+		"an unknown CPI":      {func(q *record.VirtualNodeRequest) { q.Create.CPIFileChecksum = "0123456789AB" }, "no CPI with the file checksum"},
+		"a broken connection": {func(q *record.VirtualNodeRequest) { q.Create.VaultDML = "{" }, "vault"},
+	} {
+		t.Run("a request with "+name+" for a node that exists is refused, and leaves the status a success", func(t *testing.T) {
+			again := creation(all[2].Create.HoldingIdentity, p.Checksum)
+			tc.change(&again)
+			k.publish(t, request(again))
+			s := k.ended(t, again)[again.RequestID]
+			if s.State != record.OperationCompleted || s.ResourceID == nil || *s.ResourceID != again.RequestID {
+				t.Errorf("ended as %s of %v, want a success: the node exists", s.State, s.ResourceID)
+			}
+			contains(t, "the reason", reason(s), "already exists", "is refused", tc.want)
+			if err := whole(t.Context(), db, again.Create.HoldingIdentity); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	t.Run("a collision of short hashes is refused", func(t *testing.T) {
 		identity := node(t, p.GroupID, 100)
 		_, err := db.Exec(t.Context(), `INSERT INTO config.holding_identity (holding_identity_id, holding_identity_full_hash, x500_name, mgm_group_id)

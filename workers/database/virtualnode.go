@@ -128,7 +128,7 @@ func (v *virtualNodes) publishStatus(ctx context.Context, q record.VirtualNodeRe
 	return nil
 }
 
-// creationError is why a virtual node is not made; it is final.
+// creationError is why a request is refused; it is final.
 type creationError struct {
 	state record.OperationState
 	err   error
@@ -136,6 +136,11 @@ type creationError struct {
 
 func (e *creationError) Error() string { return e.err.Error() }
 func (e *creationError) Unwrap() error { return e.err }
+
+func isFinal(err error) bool {
+	_, ok := errors.AsType[*creationError](err)
+	return ok
+}
 
 func invalid(format string, args ...any) error {
 	return &creationError{record.OperationValidationFailed, fmt.Errorf(format, args...)}
@@ -155,8 +160,10 @@ func (v *virtualNodes) attempts(ctx context.Context, key string, q record.Virtua
 	progress := func() error { return v.publishStatus(ctx, q, record.OperationInProgress, nil) }
 	for attempt := 1; ; {
 		err := v.creator.create(ctx, key, q, progress)
-		var final *creationError
-		if err == nil || ctx.Err() != nil || errors.As(err, &final) || isBusError(err) {
+		if final, ok := errors.AsType[*creationError](err); ok {
+			err = v.creator.settle(ctx, q, final)
+		}
+		if err == nil || ctx.Err() != nil || isFinal(err) || isBusError(err) {
 			return err
 		}
 		if store.IsTransient(err) {
@@ -182,5 +189,5 @@ func (v *virtualNodes) giveUp(ctx context.Context, q record.VirtualNodeRequest, 
 	if err := v.creator.cleanUp(ctx, q); err != nil {
 		v.log.ErrorContext(ctx, "what a failed virtual node creation made could not be removed", "virtualNode", q.RequestID, "error", err)
 	}
-	return &creationError{record.OperationUnexpectedFailure, why}
+	return v.creator.settle(ctx, q, &creationError{record.OperationUnexpectedFailure, why})
 }
