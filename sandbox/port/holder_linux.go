@@ -33,14 +33,12 @@ func reserve(number int) (reservation, error) {
 // FindHolder tells which process listens on 127.0.0.1:number (or on all addresses), or has it reserved for a sandbox.
 // It returns false if there is none, or it is not visible to this account.
 func FindHolder(number int) (Holder, bool) {
-	inodes := listening(number)
-	if pid := socketOwner(inodes); pid != 0 {
+	if pid := socketOwner(listening(number)); pid != 0 {
 		return Holder{PID: pid, Command: commandLine(pid)}, true
 	}
-	if len(inodes) == 0 {
-		if pid := reserver(number); pid != 0 {
-			return Holder{PID: pid, Command: commandLine(pid)}, true
-		}
+	// Nobody listens; or whoever does cannot be seen, or is just being forked.
+	if pid := reserver(number); pid != 0 {
+		return Holder{PID: pid, Command: commandLine(pid)}, true
 	}
 	return Holder{}, false
 }
