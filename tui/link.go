@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -57,6 +58,9 @@ func (m *Model) take(batch screen.FeedMsg[sandbox.Event]) tea.Cmd {
 			m.notices.add(fromSupervisor(*e.Notify, e))
 		}
 	}
+	if m.state.Link == screen.Connected && onlyUsage(batch, changes) {
+		m.waits = true // the next second shows it
+	}
 	if len(batch.Items) > 0 {
 		m.offered = false
 		m.link(screen.Connected, nil)
@@ -65,6 +69,16 @@ func (m *Model) take(batch screen.FeedMsg[sandbox.Event]) tea.Cmd {
 		m.lost(batch.Err)
 	}
 	return tea.Batch(m.broadcast(screen.StateMsg{State: m.state, Changes: changes}), m.events.Next(), m.launchFirst())
+}
+
+// onlyUsage tells whether a batch holds nothing but samples of what nodes use, which come for each node at a time of its own.
+func onlyUsage(batch screen.FeedMsg[sandbox.Event], changes []screen.Change) bool {
+	for _, e := range batch.Items {
+		if e.Node == nil {
+			return false
+		}
+	}
+	return batch.Err == nil && !slices.ContainsFunc(changes, func(c screen.Change) bool { return !c.Usage })
 }
 
 // launchFirst shows the view that starts a sandbox once it is known that none runs.

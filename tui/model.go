@@ -34,6 +34,8 @@ type Model struct {
 	beating bool // the next beat is on its way
 	width   int
 	height  int
+	drawn   *tea.View // the latest frame, as long as it holds
+	waits   bool      // what the message has changed need not be seen before the next second
 
 	views   []screen.View
 	at      int   // the view that is shown

@@ -350,3 +350,54 @@ func (r *recorder) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// counter counts how often it is drawn.
+type counter struct {
+	lines
+	drawn int
+}
+
+func (v *counter) Update(msg tea.Msg) (screen.View, tea.Cmd) {
+	_, cmd := v.lines.Update(msg)
+	return v, cmd
+}
+
+func (v *counter) Render(f screen.Frame) string {
+	v.drawn++
+	return v.lines.Render(f)
+}
+
+// TestNothingIsDrawnForNothing: what nodes use is shown with the next second, all else at once.
+func TestNothingIsDrawnForNothing(t *testing.T) {
+	t.Parallel()
+	v := &counter{lines: lines{name: "one"}}
+	m := New(Config{Name: "default", Source: silent{}, Views: []screen.View{v}, Now: tuitest.Now})
+	m.events = screen.Follow(screen.FeedOptions{}, silent{}.Events)
+	t.Cleanup(m.events.Close)
+	full := tuitest.Snapshot(t)
+	m.feed(nil, full)
+	usage, died := full.State.Nodes[2], full.State.Nodes[2]
+	usage.CPU, usage.RSS = usage.CPU+time.Second, usage.RSS+1
+	died.State = sandbox.Backoff
+	for _, c := range []struct {
+		what string
+		do   func()
+		want int
+	}{
+		{"the first frame", func() {}, 1},
+		{"the same again", func() {}, 0},
+		{"a sample of usage", func() { m.feed(nil, sandbox.Event{Seq: 2, Time: tuitest.Now(), Node: &usage}) }, 0},
+		{"the next second", func() { m.Update(tickMsg(tuitest.Now())) }, 1},
+		{"a death", func() { m.feed(nil, sandbox.Event{Seq: 3, Time: tuitest.Now(), Node: &died}) }, 1},
+		{"a sample, and the connection is lost", func() { m.feed(io.ErrUnexpectedEOF, sandbox.Event{Seq: 4, Time: tuitest.Now(), Node: &died}) }, 1},
+		{"a sample, and the connection is there again", func() { m.feed(nil, sandbox.Event{Seq: 5, Time: tuitest.Now(), Node: &died}) }, 1},
+		{"a key", func() { m.press("r") }, 1},
+	} {
+		before := v.drawn
+		c.do()
+		m.View()
+		if got := v.drawn - before; got != c.want {
+			t.Errorf("%s: drawn %d times, want %d", c.what, got, c.want)
+		}
+	}
+}

@@ -21,8 +21,16 @@ const (
 	leastWidth, leastHeight = 40, 10
 )
 
-// View draws everything.
+// View draws everything, unless what was drawn last still holds.
 func (m *Model) View() tea.View {
+	if m.drawn == nil {
+		v := m.draw()
+		m.drawn = &v
+	}
+	return *m.drawn
+}
+
+func (m *Model) draw() tea.View {
 	v := tea.NewView("")
 	v.AltScreen = true
 	v.WindowTitle = "cordage " + m.config.Name

@@ -32,13 +32,17 @@ func (e *CrashError) Hint() string {
 	return "the sandbox goes on; the report is in " + e.Report
 }
 
+// framesPerSecond is how often the terminal is brought up to date, at most. Bubbletea's renderer looks for a new frame as
+// often, also when there is none: at its usual 60 that was half of what an idle UI cost. A key is seen within 33 ms.
+const framesPerSecond = 30
+
 // Run shows the UI until the user quits or ctx ends, and restores the terminal whatever happens. A fault of the UI itself
 // is written to a file below reports.
 //
 // Errors: *CrashError.
 func Run(ctx context.Context, m *Model, reports string, in io.Reader, out io.Writer, options ...tea.ProgramOption) error {
 	g := &guard{model: m, reports: reports}
-	options = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out)}, options...)
+	options = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithFPS(framesPerSecond)}, options...)
 	_, err := tea.NewProgram(g, options...).Run()
 	m.close()
 	switch {

@@ -19,6 +19,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		first = m.tell(m.at, screen.ShownMsg{})
 	}
 	cmd := m.update(msg)
+	if !m.waits {
+		m.drawn = nil
+	}
+	m.waits = false
 	if !m.beating && m.moving() {
 		m.beating = true
 		cmd = tea.Batch(cmd, beat())
@@ -47,6 +51,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.now = m.config.Now()
 		return tea.Batch(tick(), m.tell(m.at, screen.TickMsg{Now: m.now}))
 	case beatMsg:
+		m.now = m.config.Now() // what runs shows how long it has
 		m.beat++
 		m.beating = false
 		return nil

@@ -31,6 +31,10 @@ type cluster struct {
 	closed  int
 }
 
+func (c *cluster) Follow(ctx context.Context, _, _ string) (context.Context, func(error)) {
+	return ctx, func(error) {}
+}
+
 func (c *cluster) REST(ctx context.Context, r run.Request) (run.Response, error) {
 	c.calls = append(c.calls, r.Method+" "+r.Path)
 	if r.Path == "/wait" {

@@ -239,9 +239,9 @@ func (g *graph) of(what id) (list []link) {
 }
 
 // flows tells that messages in flight are drawn: records on their way, or a database that is at work. A worker asks its
-// database now and then also when nothing happens, which is not worth a screen that never rests.
+// database now and then also when nothing happens, a dozen statements at once, which is not worth a screen that never rests.
 func (l link) flows() bool {
-	const atWork = 2 // statements a second
+	const atWork = 10 // statements a second
 	if l.down || l.edge.Kind == sandbox.EdgeQueries && l.edge.Rate < atWork {
 		return false
 	}

@@ -111,7 +111,7 @@ func (v *View) Close() (screen.View, bool) {
 func (v *View) Update(msg tea.Msg) (screen.View, tea.Cmd) {
 	switch msg := msg.(type) {
 	case screen.ShownMsg:
-		v.topology = screen.Follow(screen.FeedOptions{Most: 4}, v.source.FollowTopology)
+		v.topology = screen.Follow(screen.FeedOptions{Most: 4}, changes(v.source.FollowTopology))
 		return v, tea.Batch(v.topology.Next(), v.inspect())
 	case screen.HiddenMsg:
 		v.topology.Close()

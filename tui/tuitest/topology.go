@@ -1,6 +1,9 @@
 package tuitest
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/cordage-sandbox/cordage/sandbox"
 )
 
@@ -47,12 +50,13 @@ func Topology() sandbox.Topology {
 			Schema: "vnode_" + kind + "_1d25967b548b", Bytes: 150 << 10, Tables: 6, Sessions: map[string]int{"uniqueness": 2, "vault": 1}[kind],
 		})
 	}
-	for name, cleanup := range map[string]string{
+	topics := map[string]string{
 		"uniqueness.check": "delete", "cpi.upload": "delete", "config.management.request": "delete", "virtual.node.async.request": "delete",
 		"certificates.rpc.ops": "delete", "crypto.hsm.rpc.registration": "delete", "virtual.node.info": "compact", "config.topic": "compact",
 		"flow.status": "compact", "membership.group.params": "compact",
-	} {
-		info := sandbox.TopicInfo{Name: name, Partitions: 4, Cleanup: cleanup}
+	}
+	for _, name := range slices.Sorted(maps.Keys(topics)) {
+		info := sandbox.TopicInfo{Name: name, Partitions: 4, Cleanup: topics[name]}
 		for _, e := range t.Edges {
 			if e.What == name {
 				info.Records, info.Rate = 12, max(info.Rate, e.Rate)
