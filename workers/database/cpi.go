@@ -30,6 +30,9 @@ func (u *uploads) finish(ctx context.Context, last record.FileChunk) ([]bus.Mess
 		u.stored()
 		return u.succeeded(ctx, last.RequestID, done, nil), nil
 	}
+	if last.Checksum == "" {
+		return nil, refuseUpload("the upload broke off after %d bytes", last.Offset)
+	}
 	sequence := 0
 	step := func(message string) error {
 		sequence++

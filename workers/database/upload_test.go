@@ -203,10 +203,11 @@ func TestUploadHostile(t *testing.T) {
 	k := newClient(t, c)
 	const gigabyte = 1 << 30
 	for name, parts := range map[string][]record.FileChunk{
-		"too large":         {{PartNumber: 0, Data: []byte("x"), Offset: gigabyte}, {PartNumber: 1, Offset: gigabyte + 1}},
-		"negative part":     {{PartNumber: -1, Data: []byte("x")}, {PartNumber: 1, Offset: 1}},
-		"gap":               {{PartNumber: 1, Offset: 1, Data: []byte("x")}, {PartNumber: 2, Offset: 2}},
+		"too large":         {{PartNumber: 0, Data: []byte("x"), Offset: gigabyte}, {PartNumber: 1, Offset: gigabyte + 1, Checksum: "SHA-256:00"}},
+		"negative part":     {{PartNumber: -1, Data: []byte("x")}, {PartNumber: 1, Offset: 1, Checksum: "SHA-256:00"}},
+		"gap":               {{PartNumber: 1, Offset: 1, Data: []byte("x")}, {PartNumber: 2, Offset: 2, Checksum: "SHA-256:00"}},
 		"wrong checksum":    {{PartNumber: 0, Data: []byte("x")}, {PartNumber: 1, Offset: 1, Checksum: "SHA-256:00"}},
+		"broken off":        {{PartNumber: 0, Data: []byte("x")}, {PartNumber: 1, Offset: 1}},
 		"long file name":    {{PartNumber: 0, Properties: map[string]string{record.PropertyFileName: strings.Repeat("n", 300)}}},
 		"zero in file name": {{PartNumber: 0, Properties: map[string]string{record.PropertyFileName: "a\x00b"}}},
 	} {
@@ -216,8 +217,12 @@ func TestUploadHostile(t *testing.T) {
 				part.RequestID = id
 				k.publish(t, chunk(part))
 			}
-			if s := k.uploaded(t, id); s.Failure == nil || s.Failure.Type != record.FailureInvalidCPI {
+			s := k.uploaded(t, id)
+			if s.Failure == nil || s.Failure.Type != record.FailureInvalidCPI {
 				t.Errorf("status is %+v, want a refusal", s)
+			}
+			if broke := strings.Contains(s.Message, "broke off after 1 byte"); broke != (name == "broken off") {
+				t.Errorf("the reason is %q", s.Message)
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 
 // FileChunk is one part of a file on [TopicCPIUpload] (key: upload request id) and [TopicCPKFile] (key: [Key] of a
 // [CPKChunkID]). Parts count from 0; the last one is empty, carries the checksum, and its number is the count of the
-// parts before it.
+// parts before it. A last part without a checksum ends an upload that its sender could not finish.
 type FileChunk struct {
 	RequestID  string            `json:"requestId"`
 	Checksum   string            `json:"checksum,omitempty"` // SHA-256:HEX of the whole file, in the last part only

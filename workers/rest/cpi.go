@@ -46,38 +46,66 @@ func (s *service) postCPI(ctx context.Context, r *request) (answer, error) {
 	return ok(CpiUploadResponse{Id: id})
 }
 
-// sendChunks publishes a file as parts, then an empty part with the checksum.
+// sendChunks publishes a file as parts, then an empty part with the checksum. If the file does not come to its end, that
+// last part has no checksum, so that the database worker need not keep the others.
 func (s *service) sendChunks(ctx context.Context, id, name, actor string, file io.Reader) error {
-	properties := map[string]string{record.PropertyFileName: name, record.PropertyActor: actor}
-	publish := func(c record.FileChunk) error {
-		c.RequestID, c.Properties = id, properties
-		publishCtx, cancel := context.WithTimeout(ctx, publishTimeout)
-		defer cancel()
-		err := s.cluster.chunks.Publish(publishCtx, bus.Message{Topic: record.TopicCPIUpload, Key: id, Value: c})
-		return late(err, "publish a part of a CPI")
+	u := &sending{publisher: s.cluster.chunks, id: id, properties: map[string]string{record.PropertyFileName: name, record.PropertyActor: actor}}
+	checksum, err := u.parts(ctx, file)
+	if err == nil {
+		return u.publish(ctx, record.FileChunk{Checksum: checksum})
 	}
+	if u.begun {
+		if giveUpErr := u.publish(context.WithoutCancel(ctx), record.FileChunk{}); giveUpErr != nil {
+			s.tel.Log.WarnContext(ctx, "the parts of an upload that broke off stay until the database worker gives it up", "upload", id, "error", giveUpErr)
+		}
+	}
+	return err
+}
+
+// sending is a file on its way to the database worker.
+type sending struct {
+	publisher  *bus.Publisher
+	id         string
+	properties map[string]string
+	begun      bool // a part may be published
+	part       int
+	offset     int64 // bytes
+}
+
+// parts publishes all parts but the last one, and gives the file's checksum.
+func (u *sending) parts(ctx context.Context, file io.Reader) (checksum string, err error) {
 	buffer := make([]byte, partSize)
 	sum := sha256.New()
-	var offset int64
-	for part := 0; ; part++ {
+	for {
 		n, err := io.ReadFull(file, buffer)
 		switch {
 		case err == nil, errors.Is(err, io.ErrUnexpectedEOF) && n > 0:
-		case errors.Is(err, io.EOF) && part == 0:
-			return badInput("upload", "The file is empty")
+		case errors.Is(err, io.EOF) && !u.begun:
+			return "", badInput("upload", "The file is empty")
 		case errors.Is(err, io.EOF):
-			return publish(record.FileChunk{
-				PartNumber: part, Offset: offset, Checksum: "SHA-256:" + strings.ToUpper(hex.EncodeToString(sum.Sum(nil))),
-			})
+			return "SHA-256:" + strings.ToUpper(hex.EncodeToString(sum.Sum(nil))), nil
 		default:
-			return unread(err)
+			return "", unread(err)
 		}
 		sum.Write(buffer[:n])
-		if err := publish(record.FileChunk{PartNumber: part, Offset: offset, Data: buffer[:n]}); err != nil {
-			return err
+		if err := u.publish(ctx, record.FileChunk{Data: buffer[:n]}); err != nil {
+			return "", err
 		}
-		offset += int64(n)
 	}
+}
+
+// publish sends the next part.
+func (u *sending) publish(ctx context.Context, c record.FileChunk) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	c.RequestID, c.PartNumber, c.Offset, c.Properties = u.id, u.part, u.offset, u.properties
+	u.begun = true
+	if err := u.publisher.Publish(ctx, bus.Message{Topic: record.TopicCPIUpload, Key: u.id, Value: c}); err != nil {
+		return late(err, "publish a part of a CPI")
+	}
+	u.part++
+	u.offset += int64(len(c.Data))
+	return nil
 }
 
 // getCPIs lists all CPIs, by name and version.

@@ -88,6 +88,7 @@ func TestUpload(t *testing.T) {
 	a.do(t, call{method: "POST", path: "/api/v1/cpi", body: "--edge\r\nContent-Disposition: form-data; name=\"upload\"; filename=\"x\"\r\n\r\ncut off",
 		header: map[string]string{"Content-Type": "multipart/form-data; boundary=edge"}}).
 		want(t, failure{"The body of the request could not be read to its end", 400, nil})
+	brokeOff(t, parts)
 	a.do(t, call{method: "POST", path: "/api/v1/cpi", login: "-", body: form{"upload": {"x", "y"}}}).
 		want(t, failure{"User credentials are empty or cannot be resolved", 401, nil})
 
@@ -96,6 +97,15 @@ func TestUpload(t *testing.T) {
 	text, kind := form{"upload": {"x", strings.Repeat("x", 200_000)}}.encode()
 	a.do(t, call{method: "POST", path: "/api/v1/cpi", body: struct{ *strings.Reader }{strings.NewReader(text)}, header: map[string]string{"Content-Type": kind}}).
 		want(t, failure{"Payload Too Large", 413, map[string]string{"maximum": "100000"}})
+}
+
+// brokeOff checks that an upload that broke off is ended by a part without a checksum.
+func brokeOff(t *testing.T, parts <-chan record.FileChunk) {
+	t.Helper()
+	first, last := receive(t, parts), receive(t, parts)
+	if last.RequestID != first.RequestID || last.PartNumber != 1 || last.Offset != int64(len(first.Data)) || len(last.Data) > 0 || last.Checksum != "" {
+		t.Errorf("the last part is %+v after %d bytes, want an empty one without a checksum", last, len(first.Data))
+	}
 }
 
 // TestUploadStatus has every kind of status, and what it answers.
