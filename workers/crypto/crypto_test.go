@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -143,6 +144,24 @@ func TestClusterTenants(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// The consumer groups are Corda 5.0's: they are what one sees in Kafka's tools.
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	c := cluster.New(t)
+	c.Start(t, role.Database)
+	c.Start(t, role.Crypto)
+	want := []string{
+		"config.management-responder", "cpi.chunk.writer", "crypto.hsm.rpc.registration-responder",
+		"membership.certificates.service-responder", "uniqueness.checker", "virtual.node.async.operation.group",
+	}
+	cluster.Eventually(t, limit, func() error {
+		if diff := cmp.Diff(want, c.Groups(t)); diff != "" {
+			return fmt.Errorf("groups: -want +got\n%s", diff)
+		}
+		return nil
+	})
 }
 
 // Several crypto workers see a new node at the same time, and are asked for its key too: there is one key.

@@ -71,7 +71,7 @@ func (w *worker) components(b *bus.Bus, config *pgxpool.Pool, databases *store.C
 	hsm := &softHSM{databases: databases, masters: masters, nodes: nodes, clock: w.env.Clock, log: tel.Log, metrics: newMetrics(tel.Metrics)}
 	tenants := newTenants(hsm, nodes, tel.Log)
 
-	answer := bus.NewResponder(b, record.TopicHSMRegistration, "crypto.hsm.rpc.registration", hsm.register)
+	answer := bus.NewResponder(b, record.TopicHSMRegistration, "crypto.hsm.rpc.registration-responder", hsm.register)
 	return []role.Component{
 		{Name: "config database", Run: store.Watch(config, "config database", tel.Status.Component("config database"))},
 		{Name: "config.topic", Run: sections.Run},
