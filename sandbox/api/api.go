@@ -19,6 +19,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
+	"github.com/cordage-sandbox/cordage/sandbox/trace"
 )
 
 // Server serves one supervisor.
@@ -91,8 +92,10 @@ func (s *Server) routes() http.Handler {
 			write(w, http.StatusOK, answer)
 		})
 	}
-	for pattern, h := range s.streams() {
-		mux.HandleFunc(pattern, h)
+	for _, handlers := range []map[string]http.HandlerFunc{s.streams(), s.exchanges()} {
+		for pattern, h := range handlers {
+			mux.HandleFunc(pattern, h)
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, &requestError{http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)})
@@ -128,6 +131,11 @@ func (s *Server) streams() map[string]http.HandlerFunc {
 		"GET /v1/events": s.events, "GET /v1/nodes/{node}/logs": s.logs, "GET /v1/logs": s.merged, "GET /v1/messages": s.messages,
 		"GET /v1/topology": s.topology,
 	}
+}
+
+// exchanges are the operations whose bodies are not JSON, as another protocol has them.
+func (s *Server) exchanges() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{"POST /v1/traces": s.spans}
 }
 
 func (s *Server) node(r *http.Request) (any, error) {
@@ -190,6 +198,11 @@ func (s *Server) trace(r *http.Request) (any, error) {
 		return nil, &requestError{http.StatusNotFound, fmt.Sprintf("no trace, or more than one, begins with %q", r.PathValue("id"))}
 	}
 	return t, nil
+}
+
+// spans takes the spans of front ends, so that a request can be followed from where it began.
+func (s *Server) spans(w http.ResponseWriter, r *http.Request) {
+	trace.Handler(s.supervisor.Traces()).ServeHTTP(w, r)
 }
 
 func (s *Server) profile(*http.Request) (any, error) {

@@ -58,6 +58,9 @@ func TestDescriptionHasEveryOperation(t *testing.T) {
 	for pattern := range s.streams() {
 		served = append(served, pattern)
 	}
+	for pattern := range s.exchanges() {
+		served = append(served, pattern)
+	}
 	slices.Sort(described)
 	slices.Sort(served)
 	if diff := cmp.Diff(described, served); diff != "" {

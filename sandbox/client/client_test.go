@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/client"
+	"github.com/cordage-sandbox/cordage/sandbox/trace"
 )
 
 // serve answers on the socket of a sandbox of its own.
@@ -132,5 +134,54 @@ func TestNamesAreEscaped(t *testing.T) {
 	rows, err := c.Rows(t.Context(), "ABCDEF012345/vault", "a?b", sandbox.Page{After: "x+y", Limit: 2})
 	if err != nil || len(rows.Rows) != 1 || !rows.Rows[0][0].Null {
 		t.Errorf("the answer is %+v, %v", rows, err)
+	}
+}
+
+// TestSpansGoToTheSupervisor over the same socket, and requests to the REST API are part of the trace they are made in.
+func TestSpansGoToTheSupervisor(t *testing.T) {
+	t.Parallel()
+	store := trace.NewStore(trace.Limits{})
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method+" "+r.URL.Path != "POST /v1/traces" {
+			t.Errorf("%s %s is asked", r.Method, r.URL.Path)
+		}
+		trace.Handler(store).ServeHTTP(w, r)
+	})
+	tel, flush, err := c.Telemetry(t.Context(), "tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, span := tel.Tracer.Start(t.Context(), "question")
+	var headers []string
+	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		headers = append(headers, r.Header.Get("traceparent"))
+		w.Write([]byte("[]"))
+	}))
+	defer api.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: api.Certificate().Raw})
+	rest, err := client.NewREST(sandbox.RESTCredentials{URL: api.URL, Login: "a", Password: "b", Authority: string(authority)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rest.Certificates(ctx, "code-signer"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := rest.Send(ctx, client.Exchange{Method: http.MethodGet, Path: "/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	span.End()
+	if err := flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := span.SpanContext().TraceID().String()
+	want := "00-" + id + "-" + span.SpanContext().SpanID().String() + "-01"
+	if len(headers) != 2 || headers[0] != want || headers[1] != want {
+		t.Errorf("the requests' traceparent is %q, want twice %q", headers, want)
+	}
+	got, ok := store.Find(id)
+	if !ok || got.Name != "question" || got.Node != "tester" {
+		t.Errorf("the supervisor has %+v", got)
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"path/filepath"
 )
 
-// Exchange is a request to the REST API as it is to be sent, and is not judged: for those who test the API itself.
+// Exchange is a request to the REST API as it is to be sent, and is not judged: for those who test the API itself. It is
+// part of its context's trace.
 type Exchange struct {
 	Method, Path string // the path is below the base path, escaped as it is to be sent
 	Query        url.Values
@@ -31,6 +32,7 @@ func (c *REST) Send(ctx context.Context, e Exchange) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask the cluster's REST API: %w", err)
 	}
+	carryTrace(req)
 	if e.Login == "" {
 		e.Login, e.Password = c.login, c.password
 	}

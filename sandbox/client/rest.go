@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/cordage-sandbox/cordage/sandbox"
 )
 
@@ -226,6 +228,7 @@ func (c *REST) do(ctx context.Context, method, path, contentType string, body io
 	if err != nil {
 		return err
 	}
+	carryTrace(req)
 	req.SetBasicAuth(c.login, c.password)
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
@@ -262,6 +265,11 @@ func (c *REST) do(ctx context.Context, method, path, contentType string, body io
 		return fmt.Errorf("read the cluster's answer to %s %s: %w", method, path, err)
 	}
 	return nil
+}
+
+// carryTrace makes the request part of its context's trace, if there is one.
+func carryTrace(req *http.Request) {
+	propagation.TraceContext{}.Inject(req.Context(), propagation.HeaderCarrier(req.Header))
 }
 
 // multipartFile sends a file as it is read, without holding it in memory.

@@ -25,10 +25,9 @@ const (
 	maxText       = 1024    // bytes of a name or an attribute
 )
 
-// Receiver serves POST /v1/traces: OTLP over HTTP in protobuf, for clients that know the bearer token.
-//
-// Source: OpenTelemetry protocol specification 1.x, OTLP/HTTP.
+// Receiver serves POST /v1/traces as [Handler] does, for clients that know the bearer token.
 func Receiver(s *Store, token string) http.Handler {
+	take := Handler(s)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", func(w http.ResponseWriter, r *http.Request) {
 		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -37,6 +36,16 @@ func Receiver(s *Store, token string) http.Handler {
 			http.Error(w, "a bearer token is needed", http.StatusUnauthorized)
 			return
 		}
+		take.ServeHTTP(w, r)
+	})
+	return mux
+}
+
+// Handler takes spans, OTLP over HTTP in protobuf, from whoever can reach it.
+//
+// Source: OpenTelemetry protocol specification 1.x, OTLP/HTTP.
+func Handler(s *Store) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-protobuf" {
 			http.Error(w, "only application/x-protobuf is taken", http.StatusUnsupportedMediaType)
 			return
@@ -53,7 +62,6 @@ func Receiver(s *Store, token string) http.Handler {
 		keep(s, request)
 		w.Header().Set("Content-Type", "application/x-protobuf") // of an ExportTraceServiceResponse without content: no bytes
 	})
-	return mux
 }
 
 func read(w http.ResponseWriter, r *http.Request) (*otlp.TracesData, error) {

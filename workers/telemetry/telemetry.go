@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -43,6 +44,8 @@ type Config struct {
 	// TracesEndpoint is host:port of an OTLP collector over HTTP on this machine; empty: spans are not recorded.
 	TracesEndpoint string
 	TracesToken    string // sent to it as Authorization: Bearer; empty: no such header
+
+	TracesVia http.RoundTripper // carries them; nil: TCP, without a proxy
 }
 
 // spanDelay is how long a finished span waits for others before it is sent on.
@@ -94,7 +97,7 @@ func newTracing(ctx context.Context, c Config, log *slog.Logger) (*sdktrace.Trac
 		// Trace context still passes through the worker, so that what is before and behind it stays one trace.
 		return sdktrace.NewTracerProvider(append(options, sdktrace.WithSampler(sdktrace.NeverSample()))...), nil
 	}
-	exporter, err := otlptrace.New(ctx, newSpanClient(c.TracesEndpoint, c.TracesToken))
+	exporter, err := otlptrace.New(ctx, newSpanClient(c.TracesEndpoint, c.TracesToken, c.TracesVia))
 	if err != nil {
 		return nil, fmt.Errorf("export spans to %s: %w", c.TracesEndpoint, err)
 	}
