@@ -11,10 +11,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/cordage-sandbox/cordage/workers/bus"
 	"github.com/cordage-sandbox/cordage/workers/ident"
 	"github.com/cordage-sandbox/cordage/workers/record"
+	"github.com/cordage-sandbox/cordage/workers/telemetry"
 )
 
 // Publisher sends messages in one transaction; *bus.Publisher is one.
@@ -31,6 +36,8 @@ type Listener interface {
 type Options struct {
 	Resend  time.Duration // unanswered requests are sent again after this; 0 means 10 s
 	Timeout time.Duration // of a batch; 0 means 60 s
+
+	Telemetry *telemetry.Telemetry // of whoever asks: where the spans of batches go; nil: requests are in no trace
 }
 
 // Client asks batches; safe for concurrent use. Each batch is a flow of its own.
@@ -38,6 +45,7 @@ type Client struct {
 	o      Options
 	pub    Publisher
 	listen Listener
+	tracer trace.Tracer
 
 	started chan struct{} // closed when answers are heard
 	ended   chan struct{} // closed when they are heard no more
@@ -51,6 +59,9 @@ type flow struct {
 	answers []record.UniquenessCheckResponse
 	open    int
 	done    chan struct{}
+
+	asked    trace.SpanContext // of the batch
+	received trace.Span        // from the first answer to the last; nil before the first
 }
 
 // New makes a client. listen makes the listener that calls heard with each record of the topic, in order for each key.
@@ -62,6 +73,10 @@ func New(pub Publisher, listen func(topic string, heard func(bus.Record)) Listen
 		o.Timeout = time.Minute
 	}
 	c := &Client{o: o, pub: pub, started: make(chan struct{}), ended: make(chan struct{}), flows: map[string]*flow{}}
+	c.tracer = noop.NewTracerProvider().Tracer("")
+	if o.Telemetry != nil {
+		c.tracer = o.Telemetry.Tracer
+	}
 	c.listen = listen(record.TopicFlowEvent, c.heard)
 	return c
 }
@@ -81,10 +96,17 @@ func (c *Client) Run(ctx context.Context, ready func()) error {
 //
 // Requests without answer are sent again, which is safe: the checker remembers what it decided. An answer that was lost
 // on the way then comes with Earlier set. After the timeout the error is a [*TimeoutError].
-func (c *Client) Check(ctx context.Context, holder ident.HoldingIdentity, batch []record.UniquenessCheckRequest) ([]record.UniquenessCheckResponse, error) {
+//
+// A batch is a span, of the trace of ctx or else of its own; what is done for it, up to the answers, is below it.
+func (c *Client) Check(ctx context.Context, holder ident.HoldingIdentity, batch []record.UniquenessCheckRequest) (
+	answers []record.UniquenessCheckResponse, err error,
+) {
 	if len(batch) == 0 {
 		return nil, nil
 	}
+	ctx, span := c.tracer.Start(ctx, "uniqueness check", trace.WithAttributes(
+		attribute.String("cordage.virtual_node", string(holder.ShortHash())), attribute.Int("cordage.requests", len(batch))))
+	defer func() { end(span, answers, err) }()
 	limit := &TimeoutError{Operation: fmt.Sprintf("check uniqueness for %s", holder.ShortHash()), Limit: c.o.Timeout, Asked: len(batch)}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, limit)
 	defer cancel()
@@ -92,7 +114,7 @@ func (c *Client) Check(ctx context.Context, holder ident.HoldingIdentity, batch 
 		return nil, err
 	}
 	id := uuid.NewString()
-	f, messages := c.begin(id, holder, batch)
+	f, messages := c.begin(id, span.SpanContext(), holder, batch)
 	defer c.forget(id)
 	if err := c.await(ctx, f, messages); err != nil {
 		limit.Answered = c.answered(f)
@@ -113,9 +135,9 @@ func (c *Client) awaitStart(ctx context.Context) error {
 }
 
 // begin registers the batch as a flow and makes its messages.
-func (c *Client) begin(id string, holder ident.HoldingIdentity, batch []record.UniquenessCheckRequest) (*flow, []bus.Message) {
+func (c *Client) begin(id string, asked trace.SpanContext, holder ident.HoldingIdentity, batch []record.UniquenessCheckRequest) (*flow, []bus.Message) {
 	f := &flow{
-		index: make(map[string]int, len(batch)), open: len(batch), done: make(chan struct{}),
+		index: make(map[string]int, len(batch)), open: len(batch), done: make(chan struct{}), asked: asked,
 		answers: make([]record.UniquenessCheckResponse, len(batch)),
 	}
 	messages := make([]bus.Message, len(batch))
@@ -184,7 +206,45 @@ func (c *Client) answered(f *flow) int {
 func (c *Client) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if f := c.flows[id]; f.received != nil {
+		f.received.SetAttributes(attribute.Int("messaging.batch.message_count", len(f.answers)-f.open))
+		f.received.End()
+	}
 	delete(c.flows, id)
+}
+
+// end ends the span of a batch.
+func end(span trace.Span, answers []record.UniquenessCheckResponse, err error) {
+	count := map[record.UniquenessResult]int{}
+	for _, a := range answers {
+		count[a.Result]++
+	}
+	for result, n := range count {
+		span.SetAttributes(attribute.Int("cordage.results."+string(result), n))
+	}
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	} else if n := count[record.ResultException]; n > 0 {
+		span.SetStatus(codes.Error, fmt.Sprintf("%d of %d requests could not be decided", n, len(answers)))
+	}
+	span.End()
+}
+
+// receive begins the span of hearing answers with the first of them, below the span that sent it.
+func (c *Client) receive(f *flow, first bus.Record) {
+	if f.received != nil {
+		return
+	}
+	ctx := first.Context(context.Background())
+	if trace.SpanContextFromContext(ctx).TraceID() != f.asked.TraceID() {
+		ctx = trace.ContextWithSpanContext(ctx, f.asked)
+	}
+	_, f.received = c.tracer.Start(ctx, "receive "+first.Topic, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+		attribute.String("messaging.system", "kafka"),
+		attribute.String("messaging.operation.type", "receive"),
+		attribute.String("messaging.destination.name", first.Topic),
+		attribute.String("messaging.kafka.message.key", first.Key),
+	))
 }
 
 // heard takes an answer. Records for other flows, and what is no answer, are passed over.
@@ -213,6 +273,7 @@ func (c *Client) heard(r bus.Record) {
 	if !waiting {
 		return // a second answer, to a request that was sent twice
 	}
+	c.receive(f, r)
 	delete(f.index, event.RequestID)
 	answer.TxID = f.answers[i].TxID
 	f.answers[i] = answer

@@ -39,11 +39,15 @@ func Dial(ctx context.Context, brokers []string, o Options) (_ *Dialled, err err
 			err = errors.Join(fmt.Errorf("connect to the bus: %w", err), closeAll())
 		}
 	}()
-	tel, flush, err := telemetry.New(ctx, telemetry.Config{Role: "client", MetricRole: "Client", LogTo: io.Discard})
-	if err != nil {
-		return nil, err
+	tel := o.Telemetry
+	if tel == nil {
+		own, flush, err := telemetry.New(ctx, telemetry.Config{Role: "client", MetricRole: "Client", LogTo: io.Discard})
+		if err != nil {
+			return nil, err
+		}
+		undo = append(undo, func() error { return flush(context.WithoutCancel(ctx)) })
+		tel = own
 	}
-	undo = append(undo, func() error { return flush(context.WithoutCancel(ctx)) })
 	// The name is part of the transactional id: two clients at once must not fence each other.
 	b, err := bus.Open(ctx, bus.Config{Brokers: brokers, Node: "client-" + uuid.NewString(), Chance: clock.NewChance(0), Telemetry: tel})
 	if err != nil {

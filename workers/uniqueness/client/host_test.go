@@ -35,14 +35,15 @@ type cluster struct {
 	tasks  *errgroup.Group
 	ctx    context.Context // ends with the test
 	client *client.Client
-	close  []func() error // to be called when the tasks have ended, the last one first
+	traced *telemetry.Telemetry // of all parts, where the test looks at spans
+	close  []func() error       // to be called when the tasks have ended, the last one first
 }
 
 func newCluster(tb testing.TB, partitions int, o client.Options) *cluster {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	tasks, ctx := errgroup.WithContext(ctx)
-	c := &cluster{TB: tb, prefix: servers.Unique(tb) + ".", ctx: ctx, tasks: tasks}
+	c := &cluster{TB: tb, prefix: servers.Unique(tb) + ".", ctx: ctx, tasks: tasks, traced: o.Telemetry}
 	topics := []record.Topic{{Name: record.TopicUniquenessCheck}, {Name: record.TopicFlowEvent}}
 	if err := bus.CreateTopics(ctx, c.config("admin"), topics, partitions, 1); err != nil {
 		tb.Fatal(err)
@@ -69,13 +70,14 @@ func newCluster(tb testing.TB, partitions int, o client.Options) *cluster {
 }
 
 func (c *cluster) config(node string) bus.Config {
-	return bus.Config{
-		Brokers: servers.Brokers(c.TB), TopicPrefix: c.prefix, Node: node, Chance: clock.NewChance(0),
-		Telemetry: &telemetry.Telemetry{
-			Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Status: &telemetry.Status{},
-			Tracer: noop.NewTracerProvider().Tracer(""),
-		},
+	tel := &telemetry.Telemetry{
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Status: &telemetry.Status{},
+		Tracer: noop.NewTracerProvider().Tracer(""),
 	}
+	if c.traced != nil {
+		tel.Tracer = c.traced.Tracer
+	}
+	return bus.Config{Brokers: servers.Brokers(c.TB), TopicPrefix: c.prefix, Node: node, Chance: clock.NewChance(0), Telemetry: tel}
 }
 
 func (c *cluster) open(node string) *bus.Bus {
@@ -120,7 +122,7 @@ func (c *cluster) answerer(node string, maxBatch int, answer func(context.Contex
 			var out []bus.Message
 			for i, a := range answers {
 				if a != nil {
-					out = append(out, bus.Message{Topic: record.TopicFlowEvent, Key: batch[i].Key, Value: *a})
+					out = append(out, bus.Message{Topic: record.TopicFlowEvent, Key: batch[i].Key, Value: *a}.Continue(batch[i].Context(ctx)))
 				}
 			}
 			return out, nil
