@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cordage-sandbox/cordage/sandbox/client"
 	"github.com/cordage-sandbox/cordage/workers/ident"
@@ -41,7 +44,7 @@ an array of requests:
 
 Lists, the lower bound and the originator may be left out. A batch is sent as one transaction and answered before the next is
 sent. The answer has the results in the order of the requests. A verdict other than success is an answer, and no error; what
-the checker could not decide ends with exit code 6.`,
+the checker could not decide ends with exit code 6. Standard error tells by which trace it can be followed hop by hop.`,
 		Example: "  cordage notary check --vnode 226D5D9460A4 --requests batches.json --json\n" +
 			"  generate | cordage notary check --vnode 'O=Notary, L=London, C=GB' --requests - --json",
 		Args: cobra.NoArgs,
@@ -85,8 +88,12 @@ func (a *app) notaryCheck(ctx context.Context, f notaryFlags) error {
 	if err != nil {
 		return err
 	}
-	results, err := askNotary(ctx, cr.Kafka, holder, batches, f.timeout)
+	tel, flush, err := c.Telemetry(ctx, "cordage")
 	if err != nil {
+		return err
+	}
+	results, err := a.askNotary(ctx, notary.Options{Timeout: f.timeout, Telemetry: tel}, cr.Kafka, holder, batches)
+	if err := errors.Join(err, flush(context.WithoutCancel(ctx))); err != nil {
 		return err
 	}
 	if a.json {
@@ -118,15 +125,24 @@ func identity(n client.VNode) (ident.HoldingIdentity, error) {
 	return ident.NewHoldingIdentity(name, n.HoldingIdentity.GroupID), nil
 }
 
-// askNotary has the batches decided, one after the other.
-func askNotary(ctx context.Context, brokers string, holder ident.HoldingIdentity, batches [][]record.UniquenessCheckRequest,
-	limit time.Duration,
-) (results [][]record.UniquenessCheckResponse, err error) {
-	asker, err := notary.Dial(ctx, strings.Split(brokers, ","), notary.Options{Timeout: limit})
+// askNotary has the batches decided, one after the other, in one trace.
+func (a *app) askNotary(ctx context.Context, o notary.Options, brokers string, holder ident.HoldingIdentity, batches [][]record.UniquenessCheckRequest) (
+	results [][]record.UniquenessCheckResponse, err error,
+) {
+	asker, err := notary.Dial(ctx, strings.Split(brokers, ","), o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, asker.Close()) }()
+	ctx, span := o.Telemetry.Tracer.Start(ctx, "cordage notary check", trace.WithAttributes(attribute.Int("cordage.batches", len(batches))))
+	defer func() {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+		const shown = 12 // of the id's digits, as in the list of traces
+		a.note("follow it with: cordage trace %s%s", span.SpanContext().TraceID().String()[:shown], nameFlag(a.name))
+	}()
 	for i, batch := range batches {
 		answers, err := asker.Check(ctx, holder, batch)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/tui/screen"
 )
 
@@ -38,6 +39,14 @@ func answerList[T any](a *app, values []T, head []string, row func(T) []string) 
 
 // note tells a person something that is no answer.
 func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// nameFlag is what a command that is shown to people needs to mean this sandbox.
+func nameFlag(name string) string {
+	if name == sandbox.DefaultName {
+		return ""
+	}
+	return " --name " + name
+}
 
 // table prints rows in columns; the first is the heading.
 func table(w io.Writer, rows [][]string) error {

@@ -283,16 +283,12 @@ func (a *app) announce(ctx context.Context, c *client.Client, running, profile b
 		if running {
 			state = "is running already"
 		}
-		flag := ""
-		if info.Name != sandbox.DefaultName {
-			flag = " --name " + info.Name
-		}
 		_, err := fmt.Fprintf(w, `sandbox %s %s
   REST API    %s  (login and password: cordage credentials%s)
   Kafka       %s
   PostgreSQL  %s
 next: cordage status%[4]s, cordage topology%[4]s, cordage scenario list; stop it with: cordage down%[4]s
-`, info.Name, state, info.Endpoints.REST, flag, info.Endpoints.Kafka, info.Endpoints.PostgreSQL)
+`, info.Name, state, info.Endpoints.REST, nameFlag(info.Name), info.Endpoints.Kafka, info.Endpoints.PostgreSQL)
 		return err
 	})
 }

@@ -11,9 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/client"
 	"github.com/cordage-sandbox/cordage/workers/clock"
+	"github.com/cordage-sandbox/cordage/workers/telemetry"
 	notary "github.com/cordage-sandbox/cordage/workers/uniqueness/client"
 )
 
@@ -28,6 +33,7 @@ type Supervisor interface {
 	Clock(ctx context.Context) (clock.Setting, error)
 	SetClock(ctx context.Context, change sandbox.ClockChange) (clock.Setting, error)
 	Events(ctx context.Context) iter.Seq2[sandbox.Event, error]
+	Telemetry(ctx context.Context, name string) (*telemetry.Telemetry, func(context.Context) error, error)
 }
 
 // Cluster is a sandbox as scenarios act on it; it is a run.Cluster. Safe for concurrent use.
@@ -36,6 +42,8 @@ type Cluster struct {
 	rest        *client.REST
 	credentials sandbox.Credentials
 	notary      *notary.Dialled
+	telemetry   *telemetry.Telemetry
+	flush       func(context.Context) error
 
 	// As they were, to be put back.
 	clock    clock.Setting
@@ -58,15 +66,30 @@ func Open(ctx context.Context, supervisor Supervisor) (*Cluster, error) {
 	if c.replicas, err = c.count(ctx); err != nil {
 		return nil, err
 	}
-	if c.notary, err = notary.Dial(ctx, strings.Split(c.credentials.Kafka, ","), notary.Options{}); err != nil {
+	if c.telemetry, c.flush, err = supervisor.Telemetry(ctx, "scenario"); err != nil {
 		return nil, err
+	}
+	if c.notary, err = notary.Dial(ctx, strings.Split(c.credentials.Kafka, ","), notary.Options{Telemetry: c.telemetry}); err != nil {
+		return nil, errors.Join(err, c.flush(context.WithoutCancel(ctx)))
 	}
 	return c, nil
 }
 
 // Close puts the sandbox's clock and numbers of replicas back, and detaches.
 func (c *Cluster) Close(ctx context.Context) error {
-	return errors.Join(c.restoreClock(ctx), c.restoreReplicas(ctx), c.notary.Close())
+	return errors.Join(c.restoreClock(ctx), c.restoreReplicas(ctx), c.notary.Close(), c.flush(ctx))
+}
+
+// Follow begins the trace of a step; what is asked with the context that it gives is part of it.
+func (c *Cluster) Follow(ctx context.Context, scenario, step string) (context.Context, func(error)) {
+	ctx, span := c.telemetry.Tracer.Start(ctx, scenario+": "+step, trace.WithNewRoot(), trace.WithAttributes(
+		attribute.String("cordage.scenario", scenario), attribute.String("cordage.step", step)))
+	return ctx, func(err error) {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}
 }
 
 func (c *Cluster) restoreClock(ctx context.Context) error {

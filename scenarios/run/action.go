@@ -94,7 +94,6 @@ func (r *Runner) rest(ctx context.Context, a lang.REST, scope lang.Scope, result
 	if err != nil {
 		return nil, err
 	}
-	result.Trace = response.Headers["X-Trace-Id"]
 	headers := map[string]any{}
 	for name, value := range response.Headers {
 		headers[name] = value

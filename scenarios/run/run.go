@@ -12,11 +12,16 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
 )
 
 // Cluster is what scenarios do to a sandbox.
 type Cluster interface {
+	// Follow begins the trace of a step that calls REST or asks the notary; what it does with the context given is part of
+	// it. The step's error goes to the function given, which ends it.
+	Follow(ctx context.Context, scenario, step string) (context.Context, func(error))
 	// REST calls the cluster's REST API.
 	REST(ctx context.Context, r Request) (Response, error)
 	// Notary asks the uniqueness checker with one batch; the answers are in the order of the requests.
@@ -87,7 +92,7 @@ type Result struct {
 	Want    string `json:"want,omitempty"`
 	Got     string `json:"got,omitempty"`
 
-	Trace string `json:"trace,omitempty"` // id of the trace of the last REST request, where its answer had one
+	Trace string `json:"trace,omitempty"` // id of the trace of a step that calls REST or asks the notary: its attempts are in it
 
 	Parent *Result `json:"-"` // the step that this one is part of; nil for the steps of a scenario
 }
@@ -119,7 +124,7 @@ func (r *Runner) Run(ctx context.Context, s *lang.Scenario) (*Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, fmt.Errorf("the scenario's timeout of %v is over", s.Timeout))
 	defer cancel()
 
-	scope := newScope(lang.Scope{"run": newRunID()})
+	scope := newScope(s.Name, lang.Scope{"run": newRunID()})
 	err := func() error {
 		if s.Brokers != 0 && s.Brokers != r.Cluster.Brokers() {
 			return &BrokersError{Want: s.Brokers, Has: r.Cluster.Brokers()}
@@ -183,11 +188,26 @@ func (r *Runner) steps(ctx context.Context, steps []lang.Step, scope *scope, par
 func (r *Runner) step(ctx context.Context, s lang.Step, scope *scope, parent *Result) *Result {
 	result := &Result{Name: r.title(s, scope), Place: s.Pos.String(), Started: r.Now(), Parent: parent}
 	r.watch(result)
+	ctx, end := r.follow(ctx, s.Action, scope, result)
 	err := r.attempts(ctx, s, scope, result)
+	end(err)
 	result.explain(err)
 	result.finish(r.Now(), err)
 	r.watch(result)
 	return result
+}
+
+// follow begins the trace of a step that goes through the cluster.
+func (r *Runner) follow(ctx context.Context, action lang.Action, scope *scope, result *Result) (context.Context, func(error)) {
+	switch action.(type) {
+	case lang.REST, lang.Notary:
+		ctx, end := r.Cluster.Follow(ctx, scope.scenario, result.Name)
+		if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
+			result.Trace = id.String()
+		}
+		return ctx, end
+	}
+	return ctx, func(error) {}
 }
 
 // title fills a step's name: in the rounds of an each it may name the round.
@@ -265,17 +285,19 @@ func newRunID() string {
 
 // scope is the variables of a run; parallel steps share it.
 type scope struct {
+	scenario string // its name
+
 	mu     sync.Mutex
 	parent *scope
 	vars   lang.Scope
 	label  string
 }
 
-func newScope(vars lang.Scope) *scope { return &scope{vars: vars} }
+func newScope(scenario string, vars lang.Scope) *scope { return &scope{scenario: scenario, vars: vars} }
 
 // child sees its parent's variables; what it sets stays its own.
 func (s *scope) child(label string, vars lang.Scope) *scope {
-	return &scope{parent: s, vars: vars, label: label}
+	return &scope{scenario: s.scenario, parent: s, vars: vars, label: label}
 }
 
 func (s *scope) set(name string, x any) {

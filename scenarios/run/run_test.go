@@ -3,10 +3,15 @@ package run_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
 	"github.com/cordage-sandbox/cordage/scenarios/run"
@@ -17,9 +22,28 @@ import (
 type echo struct {
 	run.Cluster
 	calls atomic.Int64
+
+	mu     sync.Mutex
+	traces []string // of steps: scenario, step, id, and how it ended
 }
 
-func (e *echo) REST(_ context.Context, r run.Request) (run.Response, error) {
+func (e *echo) Follow(ctx context.Context, scenario, step string) (context.Context, func(error)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(e.traces)
+	e.traces = append(e.traces, "")
+	id := trace.TraceID{byte(n + 1)}
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{1}})), func(err error) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.traces[n] = fmt.Sprintf("%s: %s, trace %s, failed %v", scenario, step, id, err != nil)
+	}
+}
+
+func (e *echo) REST(ctx context.Context, r run.Request) (run.Response, error) {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		return run.Response{}, errors.New("the request is in no trace")
+	}
 	n := e.calls.Add(1)
 	if r.Path == "/broken" {
 		return run.Response{}, errors.New("the connection broke")
@@ -173,6 +197,36 @@ func TestASandboxOfOtherBrokersIsRefused(t *testing.T) {
 	result, err := (&run.Runner{Cluster: cluster, Dir: t.TempDir(), Now: time.Now}).Run(t.Context(), s)
 	if err != nil || result.Status != run.Failed || !strings.Contains(result.Error, "needs a sandbox of 3 Kafka brokers, this one has 1") || cluster.calls.Load() != 0 {
 		t.Errorf("got %v, %+v after %d calls", err, result, cluster.calls.Load())
+	}
+}
+
+// TestStepsHaveTraces that are called as they are, also in rounds; attempts share one, and what asks nobody has none.
+func TestStepsHaveTraces(t *testing.T) {
+	t.Parallel()
+	result, cluster := runText(t, `
+  - name: three attempts
+    rest: {method: GET, path: /a}
+    within: 1m
+    expect: {has: {body: {calls: 3}}}
+  - expect: {that: "true"}
+  - each:
+      var: n
+      to: 2
+      steps:
+        - {name: ask, rest: {method: GET, path: /b}}
+  - {name: last, rest: {method: GET, path: /broken}}
+`)
+	id := func(n byte) string { return trace.TraceID{n}.String() }
+	want := []string{
+		"t: three attempts, trace " + id(1) + ", failed false", "t: ask (n = 1), trace " + id(2) + ", failed false",
+		"t: ask (n = 2), trace " + id(3) + ", failed false", "t: last, trace " + id(4) + ", failed true",
+	}
+	if diff := cmp.Diff(want, cluster.traces); diff != "" {
+		t.Errorf("traces (-want +got):\n%s", diff)
+	}
+	got := []string{result.Steps[0].Trace, result.Steps[1].Trace, result.Steps[2].Trace, result.Steps[2].Steps[1].Trace, result.Steps[3].Trace}
+	if diff := cmp.Diff([]string{id(1), "", "", id(3), id(4)}, got); diff != "" {
+		t.Errorf("traces of steps (-want +got):\n%s", diff)
 	}
 }
 
