@@ -145,6 +145,7 @@ func TestUsageErrors(t *testing.T) {
 		"a duration":               {"clock", "advance", "soon"},
 		"a log level":              {"up", "--log-level", "loud"},
 		"databases of another way": {"up", "--databases", "many"},
+		"a flag that is needed":    {"package", "verify", "app.cpi"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

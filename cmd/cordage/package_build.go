@@ -162,7 +162,10 @@ a CPK again changes its file hash: CPKs that name it by that hash no longer find
 				return packaging.Sign(cmd.Context(), w, src, packaging.Limits{}, key, opts)
 			})
 			if err != nil {
-				return packageFault(fmt.Errorf("sign %s: %w", args[0], err), exitUsage)
+				if packaging.KindOf(err) == "" { // a fault begins with the name
+					err = fmt.Errorf("%s: %w", args[0], err)
+				}
+				return packageFault(fmt.Errorf("sign %w", err), exitUsage)
 			}
 			return a.built(cmd, out, key)
 		},

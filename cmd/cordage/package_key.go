@@ -206,4 +206,11 @@ func require(cmd *cobra.Command, flags ...string) {
 			panic(err) // a misspelt name, found by every run
 		}
 	}
+	// By itself cobra looks for them when the command has begun, and what fails then is no wrong usage.
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateRequiredFlags(); err != nil {
+			return &usageError{err}
+		}
+		return nil
+	}
 }

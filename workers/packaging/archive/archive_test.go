@@ -173,6 +173,9 @@ func TestRefusesDamage(t *testing.T) {
 		"another method in the header":    edit(func(b []byte) { b[second+8] = 8 }),
 		"another size in the header":      edit(func(b []byte) { b[second+22]++ }),
 		"another checksum in the header":  edit(func(b []byte) { b[second+14]++ }),
+		"another checksum behind it":      edit(func(b []byte) { b[second-12]++ }), // second is behind the sizes of the first
+		"another size behind it":          edit(func(b []byte) { b[second-4]++ }),
+		"no sizes behind it":              insert(second-16, "PK"),
 		"another checksum everywhere":     edit(func(b []byte) { b[second+14]++; b[dir2+16]++ }),
 		"an altered byte":                 edit(func(b []byte) { b[second+31+3]++ }),
 		"encrypted":                       edit(func(b []byte) { b[second+6] |= 1; b[dir2+8] |= 1 }),

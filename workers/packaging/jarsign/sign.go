@@ -19,6 +19,7 @@ import (
 	"github.com/smallstep/pkcs7"
 
 	"github.com/cordage-sandbox/cordage/workers/packaging/archive"
+	"github.com/cordage-sandbox/cordage/workers/packaging/fault"
 )
 
 // DefaultSignature is the base name of the signature files that [Sign] and [Build] write.
@@ -78,7 +79,9 @@ func Sign(ctx context.Context, w io.Writer, a *archive.Archive, key Key, opts Si
 	for _, k := range kept {
 		base := strings.TrimSuffix(path.Base(k.name()), path.Ext(k.name()))
 		if strings.EqualFold(base, opts.signature()) {
-			return fmt.Errorf("there is a signature %s already; choose another name", base)
+			taken := fault.New(fault.IllegalArgument, "there is a signature %s already", base)
+			taken.Way = "give the new one another name: --signature NAME"
+			return taken
 		}
 	}
 	return write(ctx, w, nil, items, key, opts, &keeping{m, kept})
