@@ -19,6 +19,7 @@ import (
 //	supervisor.sock  the supervisor's API (0600), unless the path would be too long for a socket
 //	bin/          copies of this program by content
 //	logs/         supervisor.log
+//	scenarios/    what runs of scenarios in the terminal UI came to (0700)
 //
 // What the runtime keeps (data and logs of nodes) lies beside, in folders of its own. Below root the directory can be
 // entered by others (0711), because PostgreSQL runs under another account there; every file in it is closed.
@@ -26,6 +27,9 @@ type Dir struct {
 	Name string // of the sandbox
 	Path string // absolute
 }
+
+// errNoHome is the error of a user for whom no directory can be told.
+var errNoHome = errors.New("XDG_STATE_HOME is not set, and there is no home directory")
 
 // Base is the directory of all sandboxes: $XDG_STATE_HOME/cordage where that is set, /var/lib/cordage for root, else
 // ~/.local/state/cordage. Root's differs because PostgreSQL never runs as root and cannot enter root's home.
@@ -38,7 +42,7 @@ func Base() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("find the state directory: %w", err)
+		return "", &DirError{"find the state directory", fmt.Errorf("%w: %w", errNoHome, err)}
 	}
 	return filepath.Join(home, ".local", "state", "cordage"), nil
 }
@@ -66,7 +70,7 @@ func All() ([]Dir, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list sandboxes: %w", err)
+		return nil, &DirError{"list sandboxes", err}
 	}
 	var all []Dir
 	for _, e := range entries {
@@ -92,17 +96,18 @@ func (d Dir) Make() error {
 	}
 	for _, path := range []string{filepath.Dir(d.Path), d.Path} {
 		if err := os.MkdirAll(path, mode); err != nil {
-			return fmt.Errorf("make the directory of sandbox %s: %w", d.Name, err)
+			return &DirError{"make the directory of sandbox " + d.Name, err}
 		}
 	}
 	if err := owned(d.Path); err != nil {
-		return fmt.Errorf("use the directory of sandbox %s: %w", d.Name, err)
+		return &DirError{"use the directory of sandbox " + d.Name, err}
 	}
-	if err := os.Chmod(d.Path, mode); err != nil {
-		return fmt.Errorf("make the directory of sandbox %s: %w", d.Name, err)
+	err := os.Chmod(d.Path, mode)
+	if err == nil {
+		err = os.MkdirAll(d.Logs(), 0o700)
 	}
-	if err := os.MkdirAll(d.Logs(), 0o700); err != nil {
-		return fmt.Errorf("make the directory of sandbox %s: %w", d.Name, err)
+	if err != nil {
+		return &DirError{"make the directory of sandbox " + d.Name, err}
 	}
 	return nil
 }
@@ -117,7 +122,7 @@ func owned(path string) error {
 		return fmt.Errorf("%s is not a directory", path)
 	}
 	if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to the account with uid %d", path, s.Uid)
+		return fmt.Errorf("%s belongs to the account with uid %d: %w", path, s.Uid, fs.ErrPermission)
 	}
 	return nil
 }
@@ -127,6 +132,9 @@ func (d Dir) Secrets() string { return filepath.Join(d.Path, "secrets.json") }
 func (d Dir) Lock() string    { return filepath.Join(d.Path, "lock") }
 func (d Dir) Bin() string     { return filepath.Join(d.Path, "bin") }
 func (d Dir) Logs() string    { return filepath.Join(d.Path, "logs") }
+
+// Scenarios is the directory of what runs of scenarios in the terminal UI came to. Whoever keeps something there makes it.
+func (d Dir) Scenarios() string { return filepath.Join(d.Path, "scenarios") }
 
 // SupervisorLog is the log of the sandbox's own supervisor.
 func (d Dir) SupervisorLog() string { return filepath.Join(d.Logs(), "supervisor.log") }

@@ -34,14 +34,14 @@ type Source interface {
 }
 
 // Views makes the views of a sandbox, in the order of their tabs.
-func Views(s Source, host launch.Host, name string) []screen.View {
+func Views(s Source, host launch.Host, d sandbox.Dir) []screen.View {
 	return []screen.View{
 		topology.New(s),
 		vnodes.New(s),
-		scenarios.New(s),
+		scenarios.New(s, d.Scenarios()),
 		messages.New(s),
 		data.New(s),
 		logs.New(s),
-		launch.New(host, name),
+		launch.New(host, d.Name),
 	}
 }

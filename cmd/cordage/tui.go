@@ -140,7 +140,7 @@ func (h *tuiHost) open(name string) (tui.Control, []screen.View) {
 		d = sandbox.Dir{Name: name, Path: filepath.Join(os.DevNull, name)}
 	}
 	h.name, h.c = name, client.Open(d)
-	return h.c, tui.Views(h.c, h, name)
+	return h.c, tui.Views(h.c, h, d)
 }
 
 // command is a command line of Cordage for the sandbox that is shown.

@@ -121,7 +121,7 @@ func (v *View) listKey(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Run):
 		return v.start(v.marked())
 	case key.Matches(msg, k.Again) && v.shown != nil:
-		return v.start(v.shown.scenarios)
+		return v.again(v.shown)
 	case key.Matches(msg, k.Mark):
 		if s, ok := v.selected(); ok {
 			v.mark[s.File+s.Name] = !v.mark[s.File+s.Name]
@@ -144,7 +144,7 @@ func (v *View) historyKey(msg tea.KeyPressMsg) tea.Cmd {
 		v.follow = !v.history[at].over
 		return nil
 	case key.Matches(msg, k.Again):
-		return v.start(v.history[at].scenarios)
+		return v.again(v.history[at])
 	}
 	v.past, _ = v.past.Update(msg, len(v.history), v.historyPage())
 	return nil
@@ -159,7 +159,7 @@ func (v *View) stepsKey(msg tea.KeyPressMsg) tea.Cmd {
 		v.scroll = 0
 		return nil
 	case key.Matches(msg, k.Again) && v.shown.over:
-		return v.start(v.shown.scenarios)
+		return v.again(v.shown)
 	case key.Matches(msg, k.Trace):
 		return v.followRequest()
 	case key.Matches(msg, k.Read):

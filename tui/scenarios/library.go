@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -14,6 +16,7 @@ import (
 	"github.com/cordage-sandbox/cordage/scenarios/lang"
 	"github.com/cordage-sandbox/cordage/scenarios/report"
 	"github.com/cordage-sandbox/cordage/scenarios/run"
+	"github.com/cordage-sandbox/cordage/tui/screen"
 )
 
 // shipped are the scenarios that come with Cordage.
@@ -112,4 +115,50 @@ func writeJUnit(path string, results []*run.Result, over bool) tea.Cmd {
 		}
 		return writtenMsg{path, errors.Join(report.JUnit(f, results), f.Close())}
 	}
+}
+
+// shippedMsg are the scenarios that come with Cordage. They are read when the view is seen first: to check them takes more
+// time and memory than all the rest of the UI's start.
+type shippedMsg struct {
+	list []*lang.Scenario
+	err  error
+}
+
+func readShipped() tea.Msg {
+	list, err := shipped()
+	return shippedMsg{list, err}
+}
+
+func (v *View) shipped(m shippedMsg) tea.Cmd {
+	v.list, v.fault = append(m.list, v.list...), m.err
+	if name := v.wanted; name != "" {
+		v.wanted = ""
+		return v.runNamed(name)
+	}
+	return nil
+}
+
+// read takes over scenarios that were read from the user's files; those of the same file are replaced.
+func (v *View) read(m readMsg) tea.Cmd {
+	for _, s := range m.list {
+		v.list = append(slices.DeleteFunc(v.list, func(o *lang.Scenario) bool { return o.File == s.File }), s)
+		v.mark[s.File+s.Name] = len(m.list) > 1
+	}
+	if len(m.list) > 0 {
+		v.filter, v.pane = "", onList
+		v.table.Cursor = len(v.list) - 1
+	}
+	return screen.Fail("read scenarios from "+m.path, m.err)
+}
+
+func (v *View) written(m writtenMsg) tea.Cmd {
+	if errors.Is(m.err, fs.ErrExist) && v.shown != nil {
+		return screen.Ask(screen.Question{
+			Title: "Replace " + m.path + "?", Text: "There is a file of that name.", Yes: "replace", Do: writeJUnit(m.path, v.shown.results(), true),
+		})
+	}
+	if m.err != nil {
+		return screen.Fail("write the JUnit report", m.err)
+	}
+	return screen.Tell(screen.Done("the JUnit report is in " + m.path))
 }

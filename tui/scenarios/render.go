@@ -95,7 +95,7 @@ func (v *View) scenarioList(f screen.Frame, list []*lang.Scenario, w int) string
 		}
 		return screen.Fill([]string{"  " + t.Dim.Render(screen.Line(text))}, w, v.listPage()+1)
 	}
-	columns := []screen.Column{{Title: "  NAME", Stretch: true}, {Title: "STEPS", Right: true}, {Title: "LAST RUN"}}
+	columns := []screen.Column{{Title: "  name", Stretch: true}, {Title: "steps", Right: true}, {Title: "last run"}}
 	return v.table.Render(f, columns, len(list), func(i int) screen.Row {
 		s := list[i]
 		mark := "  "
@@ -189,46 +189,16 @@ func (v *View) historyList(f screen.Frame, w int) string {
 	if len(v.history) == 0 {
 		return screen.Fill([]string{"  " + t.Dim.Render("nothing was run yet; enter runs what is under the cursor")}, w, v.historyPage()+1)
 	}
-	columns := []screen.Column{{Title: "BEGAN"}, {Title: "WHAT", Stretch: true}, {Title: "RESULT"}, {Title: "TOOK", Right: true}}
+	columns := []screen.Column{{Title: "began"}, {Title: "what", Stretch: true}, {Title: "result"}, {Title: "took", Right: true}}
 	return v.past.Render(f, columns, len(v.history), func(i int) screen.Row {
 		p := v.history[i]
-		began, took := "", ""
+		took := ""
 		if !p.began.IsZero() {
-			began = p.began.Local().Format(time.TimeOnly)
 			took = screen.Duration(p.took(f.Now))
 		}
 		sign, style := p.sign(f)
-		return screen.Row{{Text: began, Style: t.Dim}, {Text: p.title(), Style: t.Text}, {Text: sign + " " + p.verdict(), Style: style}, {Text: took, Style: t.Dim}}
+		return screen.Row{{Text: p.when(f.Now), Style: t.Dim}, {Text: p.title(), Style: t.Text}, {Text: sign + " " + p.verdict(), Style: style}, {Text: took, Style: t.Dim}}
 	}, w, v.historyPage()+1, v.pane == onHistory && v.dialog == nil)
-}
-
-func (p past) title() string {
-	if len(p.runs) == 1 {
-		return p.runs[0].name
-	}
-	return screen.Plural(len(p.runs), "scenario")
-}
-
-func (p past) sign(f screen.Frame) (string, lipgloss.Style) {
-	t := f.Theme
-	switch p.verdict() {
-	case "running":
-		return screen.Spinner(f), t.Busy
-	case "passed":
-		return t.Signs.Check, t.Good
-	case "stopped":
-		return t.Signs.Stopped, t.Dim
-	}
-	return t.Signs.Failed, t.Bad
-}
-
-func (p past) took(now time.Time) (d time.Duration) {
-	for _, r := range p.runs {
-		if !r.began.IsZero() {
-			d += elapsed(r.began, now, r.took, r.status != "")
-		}
-	}
-	return d
 }
 
 // right is the tree of the run that is shown, with the details of the step under the cursor.
@@ -242,9 +212,9 @@ func (v *View) right(f screen.Frame, w int) string {
 	}
 	p := v.shown
 	sign, style := p.sign(f)
-	lines := []string{heading(f, fmt.Sprintf("run %d: %s", p.number, p.title()), v.pane == onSteps, style.Render(sign+" "+p.verdict())+t.Dim.Render(" "+screen.Duration(p.took(f.Now))+" "), w)}
+	lines := []string{heading(f, strings.TrimPrefix(p.when(f.Now)+"  "+p.title(), "  "), v.pane == onSteps, style.Render(sign+" "+p.verdict())+t.Dim.Render(" "+screen.Duration(p.took(f.Now))+" "), w)}
 	rows := v.rows()
-	columns := []screen.Column{{Title: "  STEP", Stretch: true}, {Title: "TOOK", Right: true}}
+	columns := []screen.Column{{Title: "  step", Stretch: true}, {Title: "took", Right: true}}
 	tree := v.tree.Render(f, columns, len(rows), func(i int) screen.Row { return v.drawRow(f, rows[i], w) }, w, v.treePage()+1, v.pane == onSteps && v.dialog == nil)
 	lines = append(lines, strings.Split(tree, "\n")...)
 	lines = append(lines, v.details(f, w, f.Height-len(lines))...)

@@ -26,20 +26,23 @@ type session struct {
 	number    int
 	scenarios []*lang.Scenario
 	open      func(ctx context.Context) (Cluster, error)
+	archive   archive
 
 	cancel context.CancelFunc
 	ctx    context.Context //nolint:containedctx // of the one run that the session is
 	wake   chan struct{}
 	done   chan struct{}
 
-	mu    sync.Mutex
-	runs  []*scenarioRun
-	steps map[*run.Result]*step // of the scenario that runs
+	mu     sync.Mutex
+	runs   []*scenarioRun
+	unkept error                 // why it could not be kept
+	steps  map[*run.Result]*step // of the scenario that runs
 }
 
 // scenarioRun is what has become of one scenario.
 type scenarioRun struct {
 	name    string
+	file    string
 	status  run.Status // empty while it runs or waits
 	began   time.Time  // zero while it waits
 	took    time.Duration
@@ -61,11 +64,11 @@ type step struct {
 	steps              []*step
 }
 
-func newSession(number int, scenarios []*lang.Scenario, open func(context.Context) (Cluster, error)) *session {
-	s := &session{number: number, scenarios: scenarios, open: open, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newSession(number int, scenarios []*lang.Scenario, open func(context.Context) (Cluster, error), a archive) *session {
+	s := &session{number: number, scenarios: scenarios, open: open, archive: a, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, one := range scenarios {
-		s.runs = append(s.runs, &scenarioRun{name: one.Name})
+		s.runs = append(s.runs, &scenarioRun{name: one.Name, file: one.File})
 	}
 	return s
 }
@@ -75,6 +78,7 @@ type stateMsg struct {
 	number int
 	runs   []scenarioRun
 	over   bool
+	unkept error
 }
 
 // work runs the scenarios, and gives nothing: next tells of all.
@@ -89,7 +93,21 @@ func (s *session) work() tea.Msg {
 		result, err := s.one(one, s.runs[i])
 		s.change(func() { s.runs[i].finish(result, err, s.ctx.Err() != nil) })
 	}
+	s.keep()
 	return nil
+}
+
+// keep writes what the session came to, also when the UI is being left.
+func (s *session) keep() {
+	k := kept{Began: s.runs[0].began}
+	if k.Began.IsZero() { // it was stopped at once
+		return
+	}
+	for _, r := range s.runs { // only this goroutine changes them
+		k.Scenarios = append(k.Scenarios, keptScenario{Name: r.name, File: r.file, Stopped: r.stopped, Result: r.result})
+	}
+	err := s.archive.keep(k)
+	s.change(func() { s.unkept = err })
 }
 
 func (s *session) change(do func()) {
@@ -198,7 +216,7 @@ func (s *session) next() tea.Cmd {
 func (s *session) state(over bool) stateMsg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := stateMsg{number: s.number, over: over}
+	m := stateMsg{number: s.number, over: over, unkept: s.unkept}
 	for _, r := range s.runs {
 		c := *r
 		c.steps = copySteps(r.steps)

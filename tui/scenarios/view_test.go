@@ -51,7 +51,7 @@ func (c *cluster) Close(context.Context) error {
 
 func newView(t *testing.T, c *cluster) (*tuitest.View, *View) {
 	t.Helper()
-	v := New(nil)
+	v := New(nil, "")
 	v.open = func(context.Context) (Cluster, error) { return c, nil }
 	v.list = library(t)
 	return tuitest.NewView(v).Events(tuitest.Snapshot(t)), v
@@ -70,9 +70,8 @@ func library(t *testing.T) []*lang.Scenario {
 }
 
 func TestWhatShipsIsListed(t *testing.T) {
-	v := New(nil)
-	_, read := v.Update(screen.ShownMsg{})
-	v.Update(read())
+	v := New(nil, "")
+	v.Update(readShipped())
 	if v.fault != nil || len(v.list) != len(builtin.Names()) {
 		t.Errorf("%d scenarios are listed of %d: %v", len(v.list), len(builtin.Names()), v.fault)
 	}
