@@ -233,7 +233,7 @@ func (c *checker) tabs(f screen.Frame) string {
 			words = append(words, t.Dim.Render(" "+s+" "))
 		}
 	}
-	return strings.Join(words, "") + t.Faint.Render("  v next")
+	return strings.Join(words, "") + t.Dim.Render("  v next")
 }
 
 func (c *checker) states(f screen.Frame, w, h int, focused bool) string {

@@ -259,7 +259,7 @@ func (g *grid) render(f screen.Frame, w, h int, focused bool) string {
 			cell, style := g.rows[g.seen[i]][c], t.Text
 			switch {
 			case cell.Null || g.columns[c].Masked:
-				style = t.Faint
+				style = t.Dim
 			case g.columns[c].Key:
 				style = t.Data
 			}

@@ -66,7 +66,7 @@ func (r *record) render(f screen.Frame, w, h int) string {
 			}
 			lines = append(lines, label.Render(name)+part.style(f).Render(part.text))
 		}
-		lines = append(lines, strings.Repeat(" ", widest+2)+t.Faint.Render(kind(c)))
+		lines = append(lines, strings.Repeat(" ", widest+2)+t.Dim.Render(kind(c)))
 	}
 	r.page, r.beyond = h-1, max(0, len(lines)-h)
 	r.scroll = min(r.scroll, r.beyond)
@@ -95,7 +95,7 @@ type line struct {
 
 func (l line) style(f screen.Frame) lipgloss.Style {
 	if l.faint {
-		return f.Theme.Faint
+		return f.Theme.Dim
 	}
 	return f.Theme.Text
 }

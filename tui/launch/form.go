@@ -233,7 +233,7 @@ func (f *form) lines(fr screen.Frame) (lines []string) {
 		if f.fixed(i) {
 			about = "fixed: it is part of the data"
 		}
-		lines = append(lines, t.Accent.Render(mark)+t.Dim.Render(screen.Pad(name, 12))+style.Render(screen.Pad(" "+value, 22))+" "+t.Faint.Render(about))
+		lines = append(lines, t.Accent.Render(mark)+t.Dim.Render(screen.Pad(name, 12))+style.Render(screen.Pad(" "+value, 22))+" "+t.Dim.Render(about))
 	}
 	name := f.name.Value()
 	about := "new"
@@ -251,7 +251,7 @@ func (f *form) lines(fr screen.Frame) (lines []string) {
 	}
 	field(fieldName, "sandbox", name, about)
 	field(fieldRuntime, "runtime", f.runtime, map[string]string{
-		sandbox.Auto: "containers if an engine has the images, else processes", sandbox.Processes: "processes of this machine", sandbox.Containers: "containers of an engine",
+		sandbox.Auto: "containers if possible, else processes", sandbox.Processes: "processes of this machine", sandbox.Containers: "containers of an engine",
 	}[f.runtime])
 	field(fieldDatabases, "databases", string(f.databases), map[sandbox.Databases]string{
 		sandbox.Shared: "one database, a schema for each", sandbox.Separate: "a database for each",

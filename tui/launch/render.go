@@ -37,7 +37,7 @@ func (v *View) Render(f screen.Frame) string {
 	case !v.asked.IsZero():
 		return screen.Middle([]string{f.Theme.Busy.Render(screen.Spinner(f)) + " starting the supervisor of sandbox " + v.form.name.Value()}, f.Width, f.Height)
 	}
-	return screen.Middle([]string{f.Theme.Dim.Render("looking for the sandbox")}, f.Width, f.Height)
+	return screen.Looking(f)
 }
 
 func (v *View) drawForm(f screen.Frame) string {

@@ -86,7 +86,7 @@ func (v *View) line(f screen.Frame, e *entry, current bool, names int) string {
 	if e.event {
 		sign, style = screen.StateSign(t, e.to)
 		text = strings.Repeat(t.Signs.H, 2) + " " + text + " " + strings.Repeat(t.Signs.H, 2)
-	} else if fields := fieldText(e.Fields); fields != "" {
+	} else if fields := screen.Fields(e.Fields); fields != "" {
 		text += "  " + fields
 	}
 	room := f.Width - 1 - len(at) - 1 - names - 1 - 2
@@ -131,22 +131,6 @@ func levelSign(t *theme.Theme, level string) (string, lipgloss.Style) {
 		return " ", t.Dim
 	}
 	return " ", t.Text
-}
-
-// fieldText is a few fields in one line, in the order of their names.
-func fieldText(fields map[string]string) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		const most = 200
-		if b.Len() > most {
-			break
-		}
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(name + "=" + screen.Line(fields[name]))
-	}
-	return b.String()
 }
 
 // details is all of the line under the cursor.

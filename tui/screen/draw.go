@@ -141,3 +141,21 @@ func SeveritySign(t *theme.Theme, s sandbox.Severity) (string, lipgloss.Style) {
 	}
 	return t.Signs.Dot, t.Accent
 }
+
+// Looking is what a view shows as long as nothing is known of the sandbox: that it is looked for, and what is in the way.
+func Looking(f Frame) string {
+	t := f.Theme
+	lines := []string{t.Dim.Render("looking for sandbox " + f.State.Name)}
+	if f.State.Err != nil {
+		why := Failure("ask its supervisor", f.State.Err)
+		lines = append(lines, "")
+		for _, l := range Wrap(Line(why.Text), f.Width-4) {
+			lines = append(lines, t.Warn.Render(l))
+		}
+		if why.Hint != "" {
+			lines = append(lines, t.Accent.Render(Cut(t.Signs.Right+" "+Line(why.Hint), f.Width-4)))
+		}
+		lines = append(lines, t.Dim.Render("it is tried again"))
+	}
+	return Middle(lines, f.Width, f.Height)
+}

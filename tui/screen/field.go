@@ -45,13 +45,13 @@ func (f Field) Render(fr Frame, w int, hint string, focused bool) string {
 	text := []rune(f.input.Value())
 	if !focused {
 		if len(text) == 0 {
-			return Pad(t.Faint.Render(Cut(hint, w)), w)
+			return Pad(t.Dim.Render(Cut(hint, w)), w)
 		}
 		return Pad(t.Text.Render(Cut(string(text), w)), w)
 	}
 	block := lipgloss.NewStyle().Reverse(true)
 	if len(text) == 0 {
-		return Pad(block.Render(" ")+t.Faint.Render(Cut(hint, w-2)), w)
+		return Pad(block.Render(" ")+t.Dim.Render(Cut(hint, w-2)), w)
 	}
 	at := min(f.input.Position(), len(text))
 	first := 0 // the part around the cursor is seen

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/tui/screen"
@@ -166,7 +167,7 @@ func TestState(t *testing.T) {
 	if c := change(func(n *sandbox.Node) { n.State, n.Instance, n.Restarts = sandbox.Stopped, "", 2 }); strings.Contains(c.Text, "died") || !strings.Contains(c.Text, "request") {
 		t.Errorf("an end that was asked for is told as %+v", c)
 	}
-	if c := s.Apply(sandbox.Event{Time: at, Gone: "rest-2"}); len(c) != 1 || c[0].To != "" {
+	if c := s.Apply(sandbox.Event{Time: at, Gone: "rest-2"}); len(c) != 1 || c[0].To != sandbox.Stopped {
 		t.Errorf("a node that left is told as %+v", c)
 	}
 	if _, ok := s.Node("rest-2"); ok {
@@ -260,4 +261,17 @@ func FuzzLine(f *testing.F) {
 			t.Errorf("%q cut to %d cells has %d", s, w, got)
 		}
 	})
+}
+
+func TestWhatIsInTheWayOfTheSandboxIsTold(t *testing.T) {
+	t.Parallel()
+	s := screen.NewState("ci")
+	s.Err = errors.New("dial unix /run/cordage/ci/supervisor.sock: permission denied")
+	text := ansi.Strip(screen.Looking(screen.Frame{Width: 80, Height: 21, Theme: theme.New(true, true), State: s}))
+	if words := strings.Join(strings.Fields(text), " "); !strings.Contains(words, "looking for sandbox ci") || !strings.Contains(words, "permission denied") || !strings.Contains(words, "it is tried again") {
+		t.Errorf("the view shows\n%s", text)
+	}
+	if lines := strings.Split(text, "\n"); len(lines) != 21 {
+		t.Errorf("%d lines", len(lines))
+	}
 }

@@ -40,7 +40,7 @@ type Change struct {
 	Time  time.Time
 	Node  string        // empty for the sandbox
 	From  sandbox.State // empty for a new node, equal to To if only the usage changed
-	To    sandbox.State // empty if the node is gone
+	To    sandbox.State // stopped if the node is gone
 	Text  string
 	Usage bool // only a new sample of the usage
 }
@@ -103,7 +103,7 @@ func (s *State) Apply(e sandbox.Event) (changes []Change) {
 		changes = append(changes, s.node(*e.Node, e.Time))
 	case e.Gone != "":
 		if i := s.index(e.Gone); i >= 0 {
-			changes = append(changes, Change{Time: e.Time, Node: e.Gone, From: s.Nodes[i].State, Text: "is no longer part of the sandbox"})
+			changes = append(changes, Change{Time: e.Time, Node: e.Gone, From: s.Nodes[i].State, To: sandbox.Stopped, Text: "is no longer part of the sandbox"})
 			s.Nodes = slices.Delete(s.Nodes, i, i+1)
 			delete(s.Usage, e.Gone)
 		}

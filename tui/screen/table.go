@@ -217,7 +217,7 @@ func scrollbar(f Frame, lines []string, top, page, n, w int) {
 		at = top * (page - size) / (n - page)
 	}
 	for i := range lines {
-		sign := f.Theme.Faint.Render(f.Theme.Signs.V)
+		sign := " " // no track: it would stand beside the line between two halves of the window
 		if i >= at && i < at+size {
 			sign = f.Theme.Dim.Render(f.Theme.Signs.Scroll)
 		}

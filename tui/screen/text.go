@@ -2,6 +2,8 @@ package screen
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,7 +136,7 @@ func Beside(left, right string, between string) string {
 // Duration prints a duration for people: 840ms, 2.41s, 12.3s, 2m05s, 3h04m.
 func Duration(d time.Duration) string {
 	switch {
-	case d < 0:
+	case d <= 0:
 		return "0s"
 	case d < time.Millisecond:
 		return fmt.Sprintf("%dµs", d.Microseconds())
@@ -226,6 +228,22 @@ func Highlight(text, part string, style, match lipgloss.Style) string {
 	b.WriteString(match.Render(text[at : at+len(part)]))
 	if rest := text[at+len(part):]; rest != "" {
 		b.WriteString(style.Render(rest))
+	}
+	return b.String()
+}
+
+// Fields are a few fields of a log line in one line, in the order of their names.
+func Fields(fields map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		const most = 200
+		if b.Len() > most {
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(name + "=" + Line(fields[name]))
 	}
 	return b.String()
 }

@@ -17,7 +17,7 @@ type Theme struct {
 	Text   lipgloss.Style // what is read
 	Strong lipgloss.Style // headings, names
 	Dim    lipgloss.Style // labels and what matters less
-	Faint  lipgloss.Style // lines and frames
+	Faint  lipgloss.Style // lines and frames, never words: it has less contrast than text needs
 	Accent lipgloss.Style // what can be acted on, and the program itself
 	Good   lipgloss.Style
 	Warn   lipgloss.Style
@@ -32,7 +32,8 @@ type Theme struct {
 	hues []lipgloss.Style
 }
 
-// New makes the theme for a background. Without unicode only ASCII is drawn.
+// New makes the theme for a background. On any that terminals have by themselves, words have the contrast that WCAG 2 asks
+// for (4.5), and lines theirs (3). Without unicode only ASCII is drawn.
 func New(dark, unicode bool) *Theme {
 	pick := lipgloss.LightDark(dark)
 	hue := func(light, darkHue string) lipgloss.Style {
@@ -43,10 +44,10 @@ func New(dark, unicode bool) *Theme {
 		Signs:  signs(unicode),
 		Text:   hue("#2b303b", "#d5d9e2"),
 		Strong: hue("#0f1420", "#f4f6fb").Bold(true),
-		Dim:    hue("#626a7a", "#8b93a5"),
-		Faint:  hue("#b9bfca", "#474e5d"),
+		Dim:    hue("#626a7a", "#949cae"),
+		Faint:  hue("#858d9d", "#6c7487"),
 		Accent: hue("#1a5fb4", "#7cb7ff"),
-		Good:   hue("#1d7a3a", "#73d28c"),
+		Good:   hue("#17692f", "#73d28c"),
 		Warn:   hue("#9a5b00", "#f0b95b"),
 		Bad:    hue("#b8252f", "#ff7b7f"),
 		Busy:   hue("#7a3aa8", "#c79bf2"),
@@ -59,8 +60,8 @@ func New(dark, unicode bool) *Theme {
 		Foreground(pick(lipgloss.Color("#0f1420"), lipgloss.Color("#f4f6fb"))).
 		Background(pick(lipgloss.Color("#d7e3f7"), lipgloss.Color("#383e4c"))).Bold(true)
 	for _, h := range [][2]string{
-		{"#1a5fb4", "#7cb7ff"}, {"#0b7285", "#7fd6d9"}, {"#1d7a3a", "#73d28c"}, {"#9a5b00", "#f0b95b"},
-		{"#7a3aa8", "#c79bf2"}, {"#a8326b", "#f29bc1"}, {"#5b6b00", "#c3d36b"}, {"#b5480f", "#ffa477"},
+		{"#1a5fb4", "#7cb7ff"}, {"#0b7285", "#7fd6d9"}, {"#17692f", "#73d28c"}, {"#9a5b00", "#f0b95b"},
+		{"#7a3aa8", "#c79bf2"}, {"#9c2c62", "#f29bc1"}, {"#5b6b00", "#c3d36b"}, {"#8a3d14", "#ffa477"},
 	} {
 		t.hues = append(t.hues, hue(h[0], h[1]))
 	}

@@ -302,7 +302,11 @@ func (v *View) log(f screen.Frame, w, most int) (lines []string) {
 		case "debug":
 			style = t.Dim
 		}
-		lines = append(lines, t.Dim.Render(l.Time.Local().Format(time.TimeOnly))+" "+style.Render(screen.Cut(screen.Line(l.Text), w-9)))
+		text := style.Render(screen.Line(l.Text))
+		if fields := screen.Fields(l.Fields); fields != "" {
+			text += t.Dim.Render("  " + fields)
+		}
+		lines = append(lines, t.Dim.Render(l.Time.Local().Format(time.TimeOnly))+" "+screen.Cut(text, w-9))
 	}
 	return lines
 }

@@ -29,7 +29,7 @@ func (p painter) head() string {
 		b.WriteString(strings.Repeat(" ", max(0, s.x-at)))
 		title := heading(c)
 		if c == bus && p.v.graph.hidden > 0 && s.w > 24 {
-			title += p.f.Theme.Faint.Render("  " + strconv.Itoa(p.v.graph.hidden) + " unused")
+			title += p.f.Theme.Dim.Render("  " + strconv.Itoa(p.v.graph.hidden) + " unused")
 		}
 		if n := p.l.above[c]; n > 0 {
 			title += " " + p.f.Theme.Signs.Up + strconv.Itoa(n)

@@ -39,12 +39,11 @@ func (v *View) Render(f screen.Frame) string {
 }
 
 func (v *View) empty(f screen.Frame) string {
-	t := f.Theme
-	lines := []string{t.Dim.Render("looking for the sandbox")}
-	if f.State.Link == screen.Absent {
-		lines = []string{t.Strong.Render("sandbox " + f.State.Name + " is not running"), "", t.Dim.Render("start it in view ") + t.Key.Render("launch")}
+	if f.State.Link != screen.Absent {
+		return screen.Looking(f)
 	}
-	return screen.Middle(lines, f.Width, f.Height)
+	t := f.Theme
+	return screen.Middle([]string{t.Strong.Render("sandbox " + f.State.Name + " is not running"), "", t.Dim.Render("start it in view ") + t.Key.Render("launch")}, f.Width, f.Height)
 }
 
 func (v *View) title() string {

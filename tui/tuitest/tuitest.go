@@ -127,7 +127,8 @@ func (d *View) Golden(t *testing.T) {
 	Frames(t, chrome, func(width, height int, th *theme.Theme) string { return d.draw(width, height, th) })
 }
 
-// Frames compares frames of any kind in all sizes: in colours (dark), without colours, and in ASCII. less is how many lines
+// Frames compares frames of any kind in all sizes: in colours (dark), without colours, and in ASCII, in the smallest also in
+// the colours for a light background. less is how many lines
 // a frame has less than its window.
 func Frames(t *testing.T, less int, draw func(width, height int, t *theme.Theme) string) {
 	t.Helper()
@@ -135,11 +136,15 @@ func Frames(t *testing.T, less int, draw func(width, height int, t *theme.Theme)
 		w, h := size[0], size[1]
 		name := strconv.Itoa(w) + "x" + strconv.Itoa(h)
 		coloured := draw(w, h, theme.New(true, true))
-		for look, frame := range map[string]string{
+		looks := map[string]string{
 			"colour": coloured,
 			"plain":  ansi.Strip(coloured),
 			"ascii":  screen.ASCII(ansi.Strip(draw(w, h, theme.New(true, false)))),
-		} {
+		}
+		if size == Sizes()[0] { // how things are arranged does not depend on the colours
+			looks["light"] = draw(w, h, theme.New(false, true))
+		}
+		for look, frame := range looks {
 			t.Run(name+"-"+look, func(t *testing.T) {
 				Fits(t, frame, w, h-less)
 				golden.RequireEqual(t, trim(frame))

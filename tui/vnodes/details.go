@@ -24,7 +24,7 @@ func (v *View) details(f screen.Frame, w int) string {
 	} else if ok {
 		v.creationDetails(p, *r.creation)
 	} else {
-		p.lines = append(p.lines, f.Theme.Dim.Render("nothing is selected"))
+		p.lines = append(p.lines, f.Theme.Dim.Render("all of what is under the cursor stands here"))
 	}
 	v.beyond = max(0, len(p.lines)-f.Height)
 	top := min(v.scroll, v.beyond)

@@ -134,7 +134,7 @@ func (f *createForm) render(v *View, fr screen.Frame) string {
 		lines = append(lines, " "+l)
 	}
 	lines = append(lines, "", " "+label(fr, "CPI", f.onCPIs))
-	columns := []screen.Column{{Title: "NAME", Stretch: true}, {Title: "VERSION", Most: 12}, {Title: "CHECKSUM"}, {Title: "UPLOADED"}}
+	columns := []screen.Column{{Title: "name", Stretch: true}, {Title: "version", Most: 12}, {Title: "checksum"}, {Title: "uploaded"}}
 	table := f.table.Render(fr, columns, len(f.cpis), func(i int) screen.Row {
 		c := f.cpis[i]
 		return screen.Row{
@@ -194,7 +194,7 @@ func hints(fr screen.Frame, first, second, third [2]string, can bool) string {
 	t := fr.Theme
 	style := t.Key
 	if !can {
-		style = t.Faint
+		style = t.Dim
 	}
 	return style.Render(first[0]) + t.Dim.Render(" "+first[1]+"   ") + t.Key.Render(second[0]) + t.Dim.Render(" "+second[1]+"   ") +
 		t.Key.Render(third[0]) + t.Dim.Render(" "+third[1])

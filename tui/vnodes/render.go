@@ -116,19 +116,26 @@ func (v *View) empty(f screen.Frame) []string {
 
 func (v *View) nodeList(f screen.Frame, rows []row, w int) string {
 	t := f.Theme
-	columns := []screen.Column{{Title: "X.500 NAME", Stretch: true}, {Title: "SHORT HASH"}, {Title: "CPI", Most: 18}, {Title: "STATE"}}
-	databases := "DBS"
-	if w > 100 {
-		databases = "DATABASES"
+	columns := []screen.Column{{Title: "X.500 name", Stretch: true}, {Title: "short hash"}, {Title: "CPI", Most: 18}, {Title: "state"}}
+	const figuresFrom = 76 // cells; in less, where the details stand beside the list, the name needs the room
+	figures := w >= figuresFrom
+	if figures {
+		databases := "DBs"
+		if w > 100 {
+			databases = "databases"
+		}
+		columns = append(columns, screen.Column{Title: databases, Right: true}, screen.Column{Title: "keys", Right: true})
 	}
-	columns = append(columns, screen.Column{Title: databases, Right: true}, screen.Column{Title: "KEYS", Right: true})
 	return v.nodeTable.Render(f, columns, len(rows), func(i int) screen.Row {
 		r := rows[i]
 		state, style := v.rowState(f, r)
-		return screen.Row{
+		cells := screen.Row{
 			{Text: screen.Line(r.name()), Style: t.Text}, {Text: r.hash(), Style: t.Data}, {Text: screen.Line(r.cpi()), Style: t.Dim}, {Text: state, Style: style},
-			{Text: v.sizes(r.hash(), w > 100), Style: t.Dim}, {Text: v.keyCount(r.hash()), Style: t.Dim},
 		}
+		if figures {
+			cells = append(cells, screen.Cell{Text: v.sizes(r.hash(), w > 100), Style: t.Dim}, screen.Cell{Text: v.keyCount(r.hash()), Style: t.Dim})
+		}
+		return cells
 	}, w, v.nodePage()+1, !v.onCPIs && v.dialog == nil)
 }
 
@@ -193,7 +200,7 @@ func (v *View) cpiList(f screen.Frame, cpis []client.CPI, w int) string {
 		}
 		return screen.Fill([]string{"  " + t.Dim.Render(text)}, w, v.cpiPage()+1)
 	}
-	columns := []screen.Column{{Title: "NAME", Stretch: true}, {Title: "VERSION", Most: 14}, {Title: "CHECKSUM"}, {Title: "NODES", Right: true}, {Title: "UPLOADED", Right: true}}
+	columns := []screen.Column{{Title: "name", Stretch: true}, {Title: "version", Most: 14}, {Title: "checksum"}, {Title: "nodes", Right: true}, {Title: "uploaded", Right: true}}
 	return v.cpiTable.Render(f, columns, len(cpis), func(i int) screen.Row {
 		c := cpis[i]
 		return screen.Row{
