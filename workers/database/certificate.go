@@ -51,14 +51,19 @@ func refuseCertificate(format string, args ...any) record.CertificateResponse {
 		Type: record.FailureInvalidCertificate, Message: fmt.Sprintf(format, args...)}}
 }
 
+func refuseAlias(format string, args ...any) record.CertificateResponse {
+	return record.CertificateResponse{Failure: &record.Failure{
+		Type: record.FailureInvalidAlias, Message: fmt.Sprintf(format, args...)}}
+}
+
 // store puts the chain under its alias, replacing what is there. An alias belongs to one usage: Corda 5.0 replaces the
 // text and silently keeps the earlier usage, so that the chain is not found where it was put.
 func (c *certificates) store(ctx context.Context, usage string, q record.CertificateImport) (record.CertificateResponse, error) {
 	switch {
 	case strings.TrimSpace(q.Alias) == "":
-		return refuseCertificate("the alias of a certificate must not be blank"), nil
+		return refuseAlias("the alias of a certificate must not be blank"), nil
 	case !storableText(q.Alias, maxAlias):
-		return refuseCertificate("the alias of a certificate must be text of at most %d characters", maxAlias), nil
+		return refuseAlias("the alias of a certificate must be text of at most %d characters", maxAlias), nil
 	}
 	chain, err := parseCertificates(q.PEM)
 	if err != nil {
@@ -74,7 +79,7 @@ func (c *certificates) store(ctx context.Context, usage string, q record.Certifi
 		return record.CertificateResponse{}, fmt.Errorf("store certificate %s: %w", q.Alias, err)
 	}
 	if kept != usage {
-		return refuseCertificate("alias %s is taken by a certificate of usage %s: choose another alias", q.Alias, kept), nil
+		return refuseAlias("alias %s is taken by a certificate of usage %s: choose another alias", q.Alias, kept), nil
 	}
 	return record.CertificateResponse{}, nil
 }

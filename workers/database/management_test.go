@@ -172,6 +172,8 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("%s: answer is %+v, want it refused", name, a)
 		} else if strings.Contains(a.Failure.Message, string(key[40:80])) {
 			t.Errorf("%s: the refusal quotes a key", name)
+		} else if ofAlias := a.Failure.Type == record.FailureInvalidAlias; ofAlias != strings.Contains(name, "alias") {
+			t.Errorf("%s: the refusal is of type %s", name, a.Failure.Type)
 		}
 	}
 }

@@ -120,8 +120,11 @@ type CertificateImport struct {
 	PEM   string `json:"certificates"`
 }
 
-// FailureInvalidCertificate is the type of a refusal in a [CertificateResponse].
-const FailureInvalidCertificate = "IllegalArgumentException"
+// Types of a refusal in a [CertificateResponse]: of the certificates, or of the alias that they are to have.
+const (
+	FailureInvalidCertificate = "IllegalArgumentException"
+	FailureInvalidAlias       = "InvalidAliasException"
+)
 
 // CertificateResponse answers it.
 type CertificateResponse struct {

@@ -175,8 +175,11 @@ func (s *service) askCertificates(ctx context.Context, attempted string, q recor
 		return response, remote(err, attempted)
 	}
 	if f := response.Failure; f != nil {
-		if f.Type == record.FailureInvalidCertificate {
+		switch f.Type {
+		case record.FailureInvalidCertificate:
 			return response, invalid("certificate", f.Message)
+		case record.FailureInvalidAlias:
+			return response, invalid("alias", f.Message)
 		}
 		return response, fail(http.StatusInternalServerError, "Could not %s: %s", attempted, f.Message)
 	}

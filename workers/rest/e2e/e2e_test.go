@@ -259,7 +259,7 @@ func testCertificates(t *testing.T, s *sandbox, pem []byte) {
 		"no alias":         {"code-signer", " ", pem, `"alias": "The alias is missing or blank"`},
 		"unknown usage":    {"signer", "x", pem, `"usage": "Unknown certificate usage 'signer'`},
 		"usage of nodes":   {"p2p-session", "x", pem, `"usage": "Session certificates belong to virtual nodes`},
-		"alias of another": {"p2p-tls", "cordadev", pem, `"certificate": "alias cordadev is taken by a certificate of usage code-signer`},
+		"alias of another": {"p2p-tls", "cordadev", pem, `"alias": "alias cordadev is taken by a certificate of usage code-signer`},
 	} {
 		r := s.form(t, "PUT", "/certificates/cluster/"+tc.usage, "certificate", tc.file, map[string]string{"alias": tc.alias})
 		if r.status != 400 || !strings.Contains(r.body, tc.detail) || !strings.Contains(r.body, `"title": "Invalid input data."`) {
