@@ -32,17 +32,10 @@ type View struct {
 	source Source
 	keys   keyMap
 
-	feed    *screen.Feed[sandbox.Message]
-	filter  sandbox.MessageFilter // of the stream
-	fault   error
-	dropped int
-
-	all    []*sandbox.Message // in the order in which they came, at most kept
-	seen   []*sandbox.Message // those that have the text
-	held   []*sandbox.Message // that came during a pause
-	text   string             // in lower case
-	trace  string             // only the messages of this request are seen; empty: all
-	paused bool
+	feed   *screen.Feed[sandbox.Message]
+	filter sandbox.MessageFilter // of the stream
+	fault  error
+	arrived
 
 	table  screen.Table
 	page   int
@@ -57,13 +50,6 @@ type View struct {
 
 	width, height int // of the view's area, as it was drawn last
 }
-
-// How much is kept, and how much comes first.
-const (
-	kept      = 2000
-	keptBytes = 12 << 20 // of keys and values
-	firstTail = 200
-)
 
 // New makes the view.
 func New(s Source) *View {
@@ -164,47 +150,28 @@ func (v *View) show(what any) tea.Cmd {
 	return nil
 }
 
-// take takes a batch; when the stream begins anew it is all there is.
+// take takes a batch.
 func (v *View) take(batch screen.FeedMsg[sandbox.Message]) {
 	v.fault = batch.Err
-	v.dropped += batch.Dropped
-	if batch.Opened {
-		v.held = nil
-		if !v.paused {
-			v.all = nil
-		}
-	}
-	for i := range batch.Items {
-		m := &batch.Items[i]
-		v.dropped += m.Dropped
-		switch {
-		case m.Topic == "": // it only tells what was lost
-		case v.paused:
-			v.held = append(v.held, m)
-		default:
-			v.all = append(v.all, m)
-		}
-	}
-	v.held = v.held[max(0, len(v.held)-kept):]
-	if !v.paused {
-		v.search()
-	}
+	before := v.current()
+	v.arrived.take(batch)
+	v.stay(before)
 }
 
-// search finds the messages that are seen, forgets old ones, and keeps the cursor where it was.
+// search finds the messages that are seen, after what they must have in them has changed.
 func (v *View) search() {
-	current := v.current()
-	v.forget()
-	v.seen = v.seen[:0]
+	before := v.current()
+	v.look()
+	v.stay(before)
+}
+
+// stay keeps the cursor on the message where it was, or on the latest.
+func (v *View) stay(on *sandbox.Message) {
 	at := -1
-	for _, m := range v.all {
-		if !v.lets(m) {
-			continue
-		}
-		if current != nil && m.Topic == current.Topic && m.Partition == current.Partition && m.Offset == current.Offset {
-			at = len(v.seen)
-		}
-		v.seen = append(v.seen, m)
+	if on != nil && !v.follow {
+		at = slices.IndexFunc(v.seen, func(m *sandbox.Message) bool {
+			return m.Topic == on.Topic && m.Partition == on.Partition && m.Offset == on.Offset
+		})
 	}
 	switch {
 	case v.follow:
@@ -213,41 +180,6 @@ func (v *View) search() {
 		v.table = v.table.Shift(at - v.table.Cursor)
 	}
 	v.table = v.table.Fit(len(v.seen), v.page)
-}
-
-// forget lets go of the oldest messages when there are too many, or they are too large.
-func (v *View) forget() {
-	first, size := len(v.all), 0
-	for first > 0 && len(v.all)-first < kept {
-		m := v.all[first-1]
-		if size += len(m.Value) + len(m.Raw) + len(m.Key); size > keptBytes {
-			break
-		}
-		first--
-	}
-	if first > 0 {
-		v.all = append([]*sandbox.Message(nil), v.all[first:]...)
-	}
-}
-
-// lets tells whether a message is seen.
-func (v *View) lets(m *sandbox.Message) bool {
-	if v.trace != "" && m.TraceID != v.trace {
-		return false
-	}
-	if v.text == "" {
-		return true
-	}
-	has := func(s string) bool { return strings.Contains(strings.ToLower(s), v.text) }
-	if has(m.Topic) || has(m.Key) || has(m.Type) || has(m.VNode) || has(m.TraceID) || has(m.Raw) || has(string(m.Value)) {
-		return true
-	}
-	for name, value := range m.Headers {
-		if has(name) || has(value) {
-			return true
-		}
-	}
-	return false
 }
 
 // setText looks for a text in whatever list is seen.
@@ -271,12 +203,13 @@ func (v *View) current() *sandbox.Message {
 
 // pause holds what comes, or lets it in.
 func (v *View) pause() {
-	v.paused = !v.paused
 	if !v.paused {
-		v.all = append(v.all, v.held...)
-		v.held = nil
-		v.search()
+		v.paused = true
+		return
 	}
+	before := v.current()
+	v.resume()
+	v.stay(before)
 }
 
 // move moves the cursor among the messages; at the end new ones are followed.

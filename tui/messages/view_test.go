@@ -266,13 +266,29 @@ func topicsOf(messages []sandbox.Message) string {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	d, v := shown(t, newSource())
-	d.Press("space").Update(batch(v, passed()[2]))
+	next := passed()[2]
+	next.Offset += 100
+	d.Press("space").Update(batch(v, next))
 	if len(v.seen) != 5 || len(v.held) != 1 {
 		t.Errorf("%d are seen and %d are held during the pause", len(v.seen), len(v.held))
 	}
 	d.Press("space")
 	if len(v.seen) != 6 || len(v.held) != 0 || v.table.Cursor != 5 {
 		t.Errorf("%d are seen and %d are held afterwards, the cursor is at %d", len(v.seen), len(v.held), v.table.Cursor)
+	}
+}
+
+// TestPauseOverABreak: a stream that is opened anew during a pause gives again what is there already.
+func TestPauseOverABreak(t *testing.T) {
+	t.Parallel()
+	d, v := shown(t, newSource())
+	d.Press("space").Update(screen.FeedMsg[sandbox.Message]{Feed: v.feed, Items: append(passed(), sandbox.Message{Topic: "flow.event", Offset: 9000}), Opened: true})
+	if len(v.seen) != 5 {
+		t.Errorf("%d are seen during the pause", len(v.seen))
+	}
+	d.Press("space")
+	if len(v.all) != 6 || len(v.seen) != 6 || v.current().Offset != 9000 {
+		t.Errorf("%d are kept, %d are seen afterwards", len(v.all), len(v.seen))
 	}
 }
 
