@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
+	"github.com/cordage-sandbox/cordage/sandbox/client"
 	"github.com/cordage-sandbox/cordage/sandbox/port"
 	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
 )
@@ -33,7 +36,7 @@ func (a *app) newDoctorCmd() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check this machine and the sandboxes on it, and say what to do about what is wrong",
 		Long: `Check this machine (Java, Maven, the cache, disk, memory) and the sandboxes on it (nodes left by a killed supervisor,
-failed starts). Nothing is changed. The exit code is 8 if there is a fault.`,
+nodes that are given up, failed starts). Nothing is changed. The exit code is 8 if there is a fault.`,
 		Example: "  cordage doctor\n  cordage doctor --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -72,10 +75,15 @@ func (a *app) examine(ctx context.Context) []finding {
 	return append(findings, a.checkSandboxes(ctx)...)
 }
 
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
+
 // bad makes a finding from an error.
 func bad(check, state string, err error) finding {
-	f := finding{Check: check, State: state, Detail: strings.ReplaceAll(err.Error(), "\n", " ")}
-	if h, ok := err.(interface{ Hint() string }); ok {
+	f := finding{Check: check, State: state, Detail: oneLine(err.Error())}
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
 		f.Remedy = h.Hint()
 	}
 	return f
@@ -100,17 +108,22 @@ func checkMaven() finding {
 	return finding{Check: "Maven", State: "ok", Detail: path}
 }
 
-// checkCache verifies what is in the cache, without the network.
+// checkCache reads all that is in the cache and compares it with what was recorded, without the network.
 func checkCache(ctx context.Context) finding {
 	cache, err := artefact.Open(artefact.Options{Offline: true})
 	if err != nil {
 		return bad("cache", "fault", err)
 	}
-	if _, err := cache.PostgreSQL(ctx); err != nil {
+	found, missing, err := cache.Check(ctx)
+	switch {
+	case err != nil:
 		return bad("cache", "warning", err)
-	}
-	if _, err := cache.Kafka(ctx); err != nil {
-		return bad("cache", "warning", err)
+	case len(found) > 0:
+		f := bad("cache", "fault", found[0].Err)
+		f.Remedy = "remove " + found[0].Dir + "; the next cordage up fetches " + found[0].Set + " anew"
+		return f
+	case len(missing) > 0:
+		return finding{Check: "cache", State: "ok", Detail: fmt.Sprintf("%s: the next start fetches %s", cache.Dir(), strings.Join(missing, " and "))}
 	}
 	return finding{Check: "cache", State: "ok", Detail: "PostgreSQL and Kafka are complete in " + cache.Dir()}
 }
@@ -209,6 +222,10 @@ func (a *app) checkSandboxes(ctx context.Context) []finding {
 		case "failed":
 			f.State, f.Detail = "warning", "its last start failed"
 			f.Remedy = "see why: cordage status" + flag
+			if state, err := supervisor.ReadState(sandbox.Dir{Name: e.Name, Path: e.Dir}); err == nil && state.Failure != nil {
+				f.Detail = fmt.Sprintf("its last start failed in %s: %s", state.Failure.Part, oneLine(state.Failure.Cause))
+				f.Remedy = cmp.Or(state.Failure.Hint, f.Remedy)
+			}
 		case "damaged":
 			f.State, f.Detail = "fault", "its state file cannot be read"
 			f.Remedy = "remove it with all its data: cordage down --purge" + flag
@@ -216,9 +233,35 @@ func (a *app) checkSandboxes(ctx context.Context) []finding {
 			f.State, f.Remedy = "warning", "see which node: cordage status"+flag
 		}
 		findings = append(findings, f)
+		findings = append(findings, checkNodes(ctx, sandbox.Dir{Name: e.Name, Path: e.Dir})...)
 		if e.State == "stopped" || e.State == "failed" {
 			findings = append(findings, checkPorts(sandbox.Dir{Name: e.Name, Path: e.Dir})...)
 		}
+	}
+	return findings
+}
+
+// checkNodes tells of the nodes of a running sandbox that are in trouble.
+func checkNodes(ctx context.Context, d sandbox.Dir) (findings []finding) {
+	c := client.Open(d)
+	defer c.Close()
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return nil // it does not run, or that is told already
+	}
+	for _, n := range nodes {
+		f := finding{Check: "node " + n.Name + " of " + d.Name, State: "warning", Detail: fmt.Sprintf("%s: %s", n.State, oneLine(n.Reason))}
+		switch n.State {
+		case sandbox.Crashed:
+			f.State = "fault"
+			f.Remedy = fmt.Sprintf("look at cordage logs %s, mend what is wrong, then: cordage restart %[1]s", n.Name)
+		case sandbox.Degraded, sandbox.Backoff:
+			f.Remedy = "look at: cordage logs " + n.Name
+		default:
+			continue
+		}
+		f.Remedy = sandbox.HintFor(d.Name, f.Remedy)
+		findings = append(findings, f)
 	}
 	return findings
 }

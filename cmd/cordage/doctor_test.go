@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cordage-sandbox/cordage/sandbox/artefact"
 )
 
 // TestDoctorNamesThePortsHolder: a stopped sandbox insists on a port that another process has.
@@ -44,4 +48,35 @@ func TestDoctorNamesThePortsHolder(t *testing.T) {
 		}
 	}
 	t.Errorf("the port is not told of: %+v", findings)
+}
+
+// TestDoctorReadsTheCache: a file that was changed without a trace is found, and a cache that is not filled is no fault.
+func TestDoctorReadsTheCache(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	if f := checkCache(t.Context()); f.State != "ok" || !strings.Contains(f.Detail, "the next start fetches kafka 3.2.0 and postgresql") {
+		t.Errorf("of an empty cache: %+v", f)
+	}
+	cache, err := artefact.Open(artefact.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file string
+	dir, err := cache.Build(t.Context(), "made/thing", "a thing", func(_ context.Context, dir string) error {
+		file = "whole"
+		return os.WriteFile(filepath.Join(dir, file), []byte("content"), 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(dir, file)
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(file, []byte("c0ntent"), 0o600), os.Chtimes(file, info.ModTime(), info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	if f := checkCache(t.Context()); f.State != "fault" || !strings.Contains(f.Detail, file) || !strings.Contains(f.Remedy, "remove "+dir) {
+		t.Errorf("of a damaged cache: %+v", f)
+	}
 }

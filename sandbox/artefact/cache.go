@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // Options say where a cache is and how it is filled. The zero value is the user's own cache, online and silent.
@@ -44,7 +43,7 @@ func DefaultDir() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("find the cache directory: %w", err)
+		return "", &CacheError{Err: fmt.Errorf("XDG_CACHE_HOME is not set, and there is no home directory: %w", err)}
 	}
 	return filepath.Join(home, ".cache", "cordage"), nil
 }
@@ -134,32 +133,62 @@ func (c *Cache) Maven(ctx context.Context, coords ...Coordinate) ([]string, erro
 
 // Finding is one fault that [Cache.Check] found.
 type Finding struct {
-	Set  string // "postgresql 14.4.0"
+	Set  string // "postgresql 14.4.0", or the name of what was built
+	Dir  string // of the set
 	File string // absolute path
 	Err  error
 }
 
-// Check reads every file of PostgreSQL and Kafka in the cache and compares it with the recorded checksum. A set
-// that is not there yet is no fault. It repairs nothing: the next [Cache.PostgreSQL] or [Cache.Kafka] does.
-func (c *Cache) Check(ctx context.Context) ([]Finding, error) {
+// Check reads every file of PostgreSQL, of Kafka and of what was built, and compares it with the recorded checksum. A set
+// that is not there yet is no fault, but is missing. It repairs nothing. The next [Cache.PostgreSQL] or [Cache.Kafka] does
+// where a file's size or time differ too; a file that looks untouched must be removed first.
+func (c *Cache) Check(ctx context.Context) (found []Finding, missing []string, err error) {
 	sets := []set{kafkaSet()}
 	if pg, err := postgreSQLSet(); err == nil {
 		sets = append(sets, pg)
 	}
-	var found []Finding
 	for _, s := range sets {
 		dir := filepath.Join(c.dir, s.dir)
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, s.String())
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return found, err
+			return found, missing, err
 		}
 		if err := verify(dir, s.digest()); err != nil {
-			found = append(found, Finding{Set: s.String(), File: damagedFile(dir, err), Err: err})
+			found = append(found, Finding{Set: s.String(), Dir: dir, File: damagedFile(dir, err), Err: err})
 		}
 	}
-	return slices.Clip(found), nil
+	built, err := c.built()
+	if err != nil {
+		return found, missing, err
+	}
+	for _, name := range built {
+		if err := ctx.Err(); err != nil {
+			return found, missing, err
+		}
+		dir := filepath.Join(c.dir, name)
+		if err := verify(dir, builtDigest(name)); err != nil {
+			found = append(found, Finding{Set: filepath.Base(name), Dir: dir, File: damagedFile(dir, err), Err: err})
+		}
+	}
+	return found, missing, nil
+}
+
+// built lists what [Cache.Build] has made: what has a manifest that says so.
+func (c *Cache) built() (names []string, err error) {
+	manifests, err := fs.Glob(os.DirFS(c.dir), "*/*/"+manifestName)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range manifests {
+		name := filepath.Dir(filepath.FromSlash(path))
+		if _, err := readManifest(filepath.Join(c.dir, name), builtDigest(name)); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func damagedFile(dir string, err error) string {

@@ -100,11 +100,16 @@ func (e *DiskFullError) Hint() string {
 
 // CacheError says that the directory of the cache cannot be used.
 type CacheError struct {
-	Dir string
+	Dir string // "": it cannot be told where it is
 	Err error
 }
 
-func (e *CacheError) Error() string { return fmt.Sprintf("open cache %s: %v", e.Dir, e.Err) }
+func (e *CacheError) Error() string {
+	if e.Dir == "" {
+		return fmt.Sprintf("find the cache: %v", e.Err)
+	}
+	return fmt.Sprintf("open cache %s: %v", e.Dir, e.Err)
+}
 func (e *CacheError) Unwrap() error { return e.Err }
 
 // Hint tells how to use another directory.

@@ -180,12 +180,13 @@ func openToAll(dir string) error {
 	})
 }
 
-// Build returns the directory name inside the cache, calling build to fill it if it is not there: once, however
-// many processes ask at the same time, and whole or not at all. name says by itself what it was built from
-// (versions, hashes): it is never built again. build gets a new, empty directory.
+// Build returns the directory name inside the cache, calling build to fill it if it is not there or is damaged: once,
+// however many processes ask at the same time, and whole or not at all. name says by itself what it was built from
+// (versions, hashes): what is whole is never built again. build gets a new, empty directory. What it made is recorded file
+// by file, as what was fetched is; nobody may change it.
 func (c *Cache) Build(ctx context.Context, name, what string, build func(ctx context.Context, dir string) error) (string, error) {
 	dir := filepath.Join(c.dir, name)
-	if _, err := os.Stat(dir); err == nil {
+	if quick(dir, builtDigest(name)) == nil {
 		return dir, nil
 	}
 	base := filepath.Base(name)
@@ -194,28 +195,46 @@ func (c *Cache) Build(ctx context.Context, name, what string, build func(ctx con
 		return "", fmt.Errorf("prepare %s: %w", what, err)
 	}
 	defer unlock()
-	if _, err := os.Stat(dir); err == nil {
+	fault := quick(dir, builtDigest(name))
+	if fault == nil {
 		return dir, nil
 	}
+	if _, err := os.Stat(dir); err == nil {
+		if fault = verify(dir, builtDigest(name)); fault == nil { // only times differ
+			return dir, nil
+		}
+		c.progress(Event{Set: base, Step: Repairing, What: damagedFile(dir, fault)})
+	}
 	c.progress(Event{Set: base, Step: Preparing, What: what})
-	work, err := c.workDir(base)
-	if err != nil {
-		return "", explainDisk(c.dir, err)
-	}
-	defer os.RemoveAll(work)
-	made := filepath.Join(work, "made")
-	if err := os.Mkdir(made, 0o755); err != nil {
-		return "", explainDisk(c.dir, err)
-	}
-	if err := os.Chmod(work, 0o755); err != nil { // the unprivileged account of PostgreSQL passes through it
-		return "", err
-	}
-	if err := build(ctx, made); err != nil {
-		return "", fmt.Errorf("prepare %s: %w", what, explainDisk(dir, err))
-	}
-	if err := replace(made, dir, filepath.Join(work, "old")); err != nil {
+	if err := c.build(ctx, name, build); err != nil {
 		return "", fmt.Errorf("prepare %s: %w", what, explainDisk(dir, err))
 	}
 	c.progress(Event{Set: base, Step: Ready, What: what})
 	return dir, nil
 }
+
+// build fills the directory name. Its lock is held.
+func (c *Cache) build(ctx context.Context, name string, build func(ctx context.Context, dir string) error) error {
+	work, err := c.workDir(filepath.Base(name))
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	made := filepath.Join(work, "made")
+	if err := os.Mkdir(made, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(work, 0o755); err != nil { // the unprivileged account of PostgreSQL passes through it
+		return err
+	}
+	if err := build(ctx, made); err != nil {
+		return err
+	}
+	if err := record(made, builtDigest(name)); err != nil {
+		return err
+	}
+	return replace(made, filepath.Join(c.dir, name), filepath.Join(work, "old"))
+}
+
+// builtDigest stands in a manifest for what a thing was built from, which its name says.
+func builtDigest(name string) string { return "built as " + filepath.ToSlash(name) }

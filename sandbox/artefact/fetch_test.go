@@ -311,8 +311,8 @@ func TestCancelledFetch(t *testing.T) { // not parallel: it sets PATH
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	c := open(t, Options{})
-	if found, err := c.Check(t.Context()); err != nil || len(found) != 0 {
-		t.Errorf("Check of an empty cache: %v, %v", found, err)
+	if found, missing, err := c.Check(t.Context()); err != nil || len(found) != 0 || len(missing) != 2 {
+		t.Errorf("Check of an empty cache: %v, %v, %v", found, missing, err)
 	}
 	// A set that looks like Kafka's, recorded and then damaged without changing size or time.
 	s := kafkaSet()
@@ -325,8 +325,8 @@ func TestCheck(t *testing.T) {
 	if err := record(dir, s.digest()); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := c.Check(t.Context()); err != nil || len(found) != 0 {
-		t.Errorf("Check of a whole set: %v, %v", found, err)
+	if found, missing, err := c.Check(t.Context()); err != nil || len(found) != 0 || len(missing) != 1 {
+		t.Errorf("Check of a whole set: %v, %v, %v", found, missing, err)
 	}
 	info, err := os.Stat(jar)
 	if err != nil {
@@ -336,7 +336,7 @@ func TestCheck(t *testing.T) {
 	if err := os.Chtimes(jar, info.ModTime(), info.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := c.Check(t.Context()); err != nil || len(found) != 1 || found[0].File != jar {
+	if found, _, err := c.Check(t.Context()); err != nil || len(found) != 1 || found[0].File != jar {
 		t.Errorf("Check of a damaged set: %v, %v; want a finding on %s", found, err, jar)
 	}
 }
@@ -378,6 +378,20 @@ func TestBuild(t *testing.T) {
 	wait.Wait()
 	if built != 1 {
 		t.Errorf("it was built %d times", built)
+	}
+	dir := filepath.Join(c.Dir(), "made", "thing")
+	write(t, filepath.Join(dir, "whole"), "not any more")
+	if found, _, err := c.Check(t.Context()); err != nil || len(found) != 1 || found[0].Dir != dir {
+		t.Errorf("Check of what was built and damaged: %v, %v", found, err)
+	}
+	if _, err := c.Build(t.Context(), "made/thing", "a thing", good); err != nil || built != 2 {
+		t.Errorf("what is damaged was built %d times, want once more: %v", built, err)
+	}
+	if err := os.Chtimes(filepath.Join(dir, "whole"), time.Time{}, time.Now()); err != nil { // as in a restored cache
+		t.Fatal(err)
+	}
+	if _, err := c.Build(t.Context(), "made/thing", "a thing", good); err != nil || built != 2 {
+		t.Errorf("what only looks newer was built %d times: %v", built, err)
 	}
 	wantEmptyTemp(t, c)
 }
