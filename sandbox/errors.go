@@ -1,8 +1,11 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 )
 
 // NotRunningError says that no supervisor of the sandbox runs.
@@ -18,8 +21,14 @@ func (e *NotRunningError) Error() string {
 	return fmt.Sprintf("sandbox %s is not running", e.Name)
 }
 
-// Hint is the command that starts it.
-func (e *NotRunningError) Hint() string { return "start it with: cordage up" + nameFlag(e.Name) }
+// Hint is the command that starts it, after what is to be done about why it did not start.
+func (e *NotRunningError) Hint() string {
+	start := "start it with: cordage up" + nameFlag(e.Name)
+	if e.Last != nil && e.Last.Hint != "" {
+		return e.Last.Hint + "; then " + start
+	}
+	return start
+}
 
 func nameFlag(name string) string {
 	if name == DefaultName {
@@ -84,3 +93,26 @@ type BusyError struct {
 }
 
 func (e *BusyError) Error() string { return fmt.Sprintf("%s: the sandbox is %s", e.Attempt, e.Phase) }
+
+// DirError says that the directory of a sandbox, or that of all sandboxes, cannot be used.
+type DirError struct {
+	Attempt string
+	Err     error
+}
+
+func (e *DirError) Error() string { return fmt.Sprintf("%s: %v", e.Attempt, e.Err) }
+func (e *DirError) Unwrap() error { return e.Err }
+
+// Hint is the way out.
+func (e *DirError) Hint() string {
+	const elsewhere = "set XDG_STATE_HOME to a directory of your own"
+	switch {
+	case errors.Is(e.Err, errNoHome):
+		return "set HOME to your home directory, or XDG_STATE_HOME and XDG_CACHE_HOME to directories of your own"
+	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+		return "free some space (see cordage doctor), or set XDG_STATE_HOME to a directory on another disk"
+	case errors.Is(e.Err, fs.ErrPermission):
+		return "run Cordage as the account that it belongs to, or " + elsewhere
+	}
+	return elsewhere
+}

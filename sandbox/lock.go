@@ -20,7 +20,7 @@ type Lock struct {
 func (d Dir) OpenLock() (*Lock, error) {
 	f, err := os.OpenFile(d.Lock(), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock sandbox %s: %w", d.Name, err)
+		return nil, &DirError{"lock sandbox " + d.Name, err}
 	}
 	return &Lock{d, f}, nil
 }

@@ -18,11 +18,10 @@ func (a *app) dir() (sandbox.Dir, error) {
 			return sandbox.Dir{}, err
 		}
 	}
-	d, err := sandbox.Locate(a.name)
-	if err != nil {
-		return d, &usageError{err}
+	if err := sandbox.CheckName(a.name); err != nil {
+		return sandbox.Dir{}, &usageError{err}
 	}
-	return d, nil
+	return sandbox.Locate(a.name)
 }
 
 // connect gives a client of the sandbox's supervisor. If that was killed and its nodes live on, a new one adopts them.

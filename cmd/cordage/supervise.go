@@ -220,7 +220,7 @@ func keepProgram(d sandbox.Dir) (string, error) {
 	program := filepath.Join(folder, "cordage")
 	if !exists(program) {
 		if err := copyProgram(from, program); err != nil {
-			return "", fmt.Errorf("copy this program to %s: %w", program, err)
+			return "", &sandbox.DirError{Attempt: "copy this program to " + program, Err: err}
 		}
 	}
 	others, err := os.ReadDir(d.Bin())

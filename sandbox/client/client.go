@@ -208,6 +208,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, &sandbox.NotRunningError{Name: c.name}
 	}
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, &sandbox.DirError{Attempt: "ask the supervisor of sandbox " + c.name, Err: err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the supervisor of sandbox %s: %w", c.name, err)
 	}

@@ -34,7 +34,7 @@ func ReadState(d sandbox.Dir) (State, error) {
 		return s, nil
 	}
 	if err != nil {
-		return State{}, fmt.Errorf("read the state of sandbox %s: %w", d.Name, err)
+		return State{}, &sandbox.DirError{Attempt: "read the state of sandbox " + d.Name, Err: err}
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
 		return State{}, &BadFileError{Path: d.State(), Err: err}

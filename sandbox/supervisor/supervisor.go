@@ -273,6 +273,7 @@ func (s *Supervisor) conclude() error {
 
 // notify tells subscribers and the log. It runs in the loop.
 func (s *Supervisor) notify(n sandbox.Notification) {
+	n.Remedy = sandbox.HintFor(s.config.Dir.Name, n.Remedy)
 	s.config.Log.Warn(n.Text, "code", n.Code, "node", n.Node, "severity", n.Severity)
 	s.loop.state.tell(n)
 	s.loop.emit(sandbox.Event{Notify: &n})

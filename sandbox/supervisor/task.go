@@ -115,7 +115,7 @@ func (s *Supervisor) fail(part, stage string, cause error, log []string) {
 	}
 	s.loop.stepEnds(part, sandbox.StepFailed)
 	st.info.Failure = &sandbox.Failure{
-		Part: part, Stage: stage, Cause: cause.Error(), Log: log, Hint: hintFor(part, cause, log), Logs: s.config.Dir.Path,
+		Part: part, Stage: stage, Cause: cause.Error(), Log: log, Hint: sandbox.HintFor(s.config.Dir.Name, hintFor(part, cause, log)), Logs: s.config.Dir.Path,
 	}
 	s.config.Log.Error("start failed", "part", part, "stage", stage, "cause", cause)
 	s.goalStop()
