@@ -63,9 +63,6 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// Hint points to the help.
-func (e *usageError) Hint() string { return "cordage help COMMAND tells how it is used" }
-
 // unknownError says that what was named does not exist.
 type unknownError struct{ text, hint string }
 
@@ -83,8 +80,8 @@ type failedError struct{ text, hint string }
 func (e *failedError) Error() string { return e.text }
 func (e *failedError) Hint() string  { return e.hint }
 
-// report prints an error and its hint, once, and gives the exit code.
-func (a *app) report(ctx context.Context, err error) int {
+// report prints an error of the command that was used and its hint, once, and gives the exit code.
+func (a *app) report(ctx context.Context, used *cobra.Command, err error) int {
 	if err == nil {
 		return exitOK
 	}
@@ -94,11 +91,18 @@ func (a *app) report(ctx context.Context, err error) int {
 		return exitInterrupted
 	}
 	fmt.Fprintf(a.err, "error: %v\n", err)
+	hint := ""
 	if h, ok := errors.AsType[interface {
 		error
 		Hint() string
-	}](err); ok && h.Hint() != "" {
-		fmt.Fprintf(a.err, "hint: %s\n", h.Hint())
+	}](err); ok {
+		hint = h.Hint()
+	}
+	if hint == "" && code == exitUsage {
+		hint = helpHint(used)
+	}
+	if hint != "" {
+		fmt.Fprintf(a.err, "hint: %s\n", sandbox.HintFor(a.name, hint))
 	}
 	return code
 }

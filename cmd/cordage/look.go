@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,19 +106,46 @@ func downNote(e sandbox.Edge) string {
 func (a *app) newTopicsCmd() *cobra.Command {
 	var all bool
 	cmd := a.supervisorCmd(cobra.Command{
-		Use:     "topics",
+		Use:     "topics [TOPIC]...",
 		Short:   "List the topics with their records, readers and lag",
-		Example: "  cordage topics\n  cordage topics --all",
-		Args:    cobra.NoArgs,
-	}, func(ctx context.Context, c *client.Client, _ []string) error {
+		Long:    "List the topics with their records, readers and lag, or only those that are named. * stands for any letters.",
+		Example: "  cordage topics\n  cordage topics --all\n  cordage topics uniqueness.check 'virtual.node.*'",
+	}, func(ctx context.Context, c *client.Client, args []string) error {
 		topics, err := c.Topics(ctx)
 		if err != nil {
 			return err
 		}
-		return a.answer(topics, func(w io.Writer) error { return printTopics(w, topics, all) })
+		if topics, err = chosenTopics(topics, args); err != nil {
+			return err
+		}
+		return a.answer(topics, func(w io.Writer) error { return printTopics(w, topics, all || len(args) > 0) })
 	})
 	cmd.Flags().BoolVar(&all, "all", false, "those without records and readers too")
 	return cmd
+}
+
+// chosenTopics are the topics that patterns mean; all without one.
+func chosenTopics(topics []sandbox.TopicInfo, patterns []string) ([]sandbox.TopicInfo, error) {
+	if len(patterns) == 0 {
+		return topics, nil
+	}
+	chosen := map[string]bool{}
+	for _, pattern := range patterns {
+		found := false
+		for _, t := range topics {
+			matches, err := path.Match(pattern, t.Name)
+			if err != nil {
+				return nil, &usageError{fmt.Errorf("topic %q: %w", pattern, err)}
+			}
+			if matches {
+				chosen[t.Name], found = true, true
+			}
+		}
+		if !found {
+			return nil, &unknownError{fmt.Sprintf("topic %q: there is none of that name", pattern), "see: cordage topics --all"}
+		}
+	}
+	return slices.DeleteFunc(topics, func(t sandbox.TopicInfo) bool { return !chosen[t.Name] }), nil
 }
 
 func printTopics(w io.Writer, topics []sandbox.TopicInfo, all bool) error {

@@ -38,7 +38,7 @@ func (a *app) control(use, short, example, done string,
 	do func(*client.Client, context.Context, string) ([]sandbox.Node, error),
 ) *cobra.Command {
 	return a.supervisorCmd(cobra.Command{
-		Use: use, Short: short, Example: example, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeNodes,
+		Use: use, Short: short, Example: example, Args: cobra.ExactArgs(1),
 	}, func(ctx context.Context, c *client.Client, args []string) error {
 		nodes, err := do(c, ctx, args[0])
 		if err != nil {
@@ -84,28 +84,6 @@ func (a *app) newScaleCmd() *cobra.Command {
 	}
 }
 
-// completeNodes completes names of nodes and worker types, without starting anything.
-func (a *app) completeNodes(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	d, err := a.dir()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	c := client.Open(d)
-	defer c.Close()
-	nodes, err := c.Nodes(cmd.Context())
-	if err != nil {
-		return sandbox.RoleNames(), cobra.ShellCompDirectiveNoFileComp
-	}
-	names := append([]string{"all"}, sandbox.RoleNames()...)
-	for _, n := range nodes {
-		names = append(names, n.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
 func (a *app) newLogsCmd() *cobra.Command {
 	var follow bool
 	var tail int
@@ -114,7 +92,7 @@ func (a *app) newLogsCmd() *cobra.Command {
 		Short:   "Print a node's log, or the end of all of them",
 		Long:    "Print a node's log, or the last lines of all nodes' logs, each line with its node. NODE \"supervisor\" is the supervisor itself.",
 		Example: "  cordage logs rest-1\n  cordage logs -f database-1\n  cordage logs --tail 50 kafka-1\n  cordage logs -f",
-		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: a.completeNodes,
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return a.logs(cmd.Context(), args[0], tail, follow)

@@ -71,13 +71,13 @@ func (a *app) target(ctx context.Context, name string) (target, error) {
 	}
 	t := target{name: name, pg: cr.PostgreSQL, at: sandbox.Database{Database: "postgres"}}
 	if name == "" {
-		if nodes, ok := cr.Databases["nodes"]; ok {
+		if nodes, ok := cr.Databases[nodesDatabase]; ok {
 			t.at = sandbox.Database{Database: nodes.Database}
 		}
 		t.name = "server"
 		return t, nil
 	}
-	if at, ok := cr.Databases[name]; ok && name != "nodes" {
+	if at, ok := cr.Databases[name]; ok && name != nodesDatabase {
 		t.at = at
 		return t, nil
 	}
@@ -86,14 +86,21 @@ func (a *app) target(ctx context.Context, name string) (target, error) {
 		return target{}, &usageError{fmt.Errorf("database %q: it is config, rbac, crypto, or VNODE/vault, VNODE/crypto, VNODE/uniqueness", name)}
 	}
 	schema, err := a.nodeSchema(ctx, cr, vnode, kind)
-	t.at = sandbox.Database{Database: cr.Databases["nodes"].Database, Schema: schema}
+	t.at = sandbox.Database{Database: cr.Databases[nodesDatabase].Database, Schema: schema}
 	return t, err
+}
+
+// nodesDatabase is the key of the database of all virtual nodes among the cluster's: it is no logical database by itself.
+const nodesDatabase = "nodes"
+
+// nodeKinds are the logical databases of a virtual node, by the names that users give them.
+func nodeKinds() map[string]store.NodeKind {
+	return map[string]store.NodeKind{"vault": store.Vault, "crypto": store.Crypto, "uniqueness": store.Uniqueness}
 }
 
 // nodeSchema is the schema of a virtual node's database of a kind.
 func (a *app) nodeSchema(ctx context.Context, cr sandbox.Credentials, vnode, kind string) (string, error) {
-	kinds := map[string]store.NodeKind{"vault": store.Vault, "crypto": store.Crypto, "uniqueness": store.Uniqueness}
-	k, ok := kinds[kind]
+	k, ok := nodeKinds()[kind]
 	if !ok {
 		return "", &usageError{fmt.Errorf("database %q of a virtual node: it is vault, crypto or uniqueness", kind)}
 	}

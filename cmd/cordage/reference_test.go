@@ -20,7 +20,7 @@ func reference(root *cobra.Command) string {
 	}
 	b.WriteString("\n## Commands\n\nAll commands take `--name SANDBOX` (`-n`), `--json` and `--help`.\n")
 	for _, c := range all(root) {
-		if c.Hidden || !c.Runnable() || c == root || c.Name() == "help" || c.Parent().Name() == "completion" {
+		if c.Hidden || !c.Runnable() || onlyGroups(c) || c == root || c.Name() == "help" || c.Parent().Name() == "completion" {
 			continue
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n%s.\n\n", c.CommandPath(), c.Short)
@@ -34,6 +34,11 @@ func reference(root *cobra.Command) string {
 		}
 	}
 	return b.String()
+}
+
+// onlyGroups tells whether there is nothing more to say of a command than what is below it.
+func onlyGroups(c *cobra.Command) bool {
+	return c.HasSubCommands() && (c.Long == "" || c.Name() == "completion")
 }
 
 func flags(c *cobra.Command) string {

@@ -63,6 +63,8 @@ Answers go to standard output, everything else to standard error. Exit codes: co
 	}
 	root.AddCommand(newExitCodesTopic(), newWorkerCmd(), a.newSuperviseCmd(), newReceiveCmd(), newHealthCmd())
 	addCompletionExamples(root)
+	a.addCompletions(root)
+	refuseUnknown(root)
 	return root
 }
 
