@@ -45,8 +45,12 @@ func (m *Model) draw() tea.View {
 
 // Frame is the screen as text: m.height lines of m.width cells.
 func (m *Model) Frame() string {
-	if m.width < leastWidth || m.height < leastHeight {
-		return screen.Middle([]string{"the window is too small"}, m.width, m.height)
+	if m.tooSmall() {
+		need := fmt.Sprintf("the window is too small: %d×%d cells are the least", leastWidth, leastHeight)
+		if m.config.ASCII {
+			need = screen.ASCII(need)
+		}
+		return screen.Middle(screen.Wrap(need, m.width), m.width, m.height)
 	}
 	body := m.body()
 	switch m.over {
@@ -68,6 +72,8 @@ func (m *Model) Frame() string {
 	}
 	return frame
 }
+
+func (m *Model) tooSmall() bool { return m.width < leastWidth || m.height < leastHeight }
 
 func (m *Model) body() string {
 	w, h := m.width, m.height-headLines-footLines
@@ -130,8 +136,8 @@ func (m *Model) counts() string {
 // tabs are the views; the one that is shown stands out, also without colour.
 func (m *Model) tabs() string {
 	var b strings.Builder
-	for i, v := range m.views {
-		label := tabLabel(i, v)
+	for i := range m.views {
+		label := m.tabLabel(i)
 		if i == m.at {
 			b.WriteString(m.theme.Select.Render(m.theme.Signs.Cursor + label[1:]))
 		} else {
@@ -141,12 +147,23 @@ func (m *Model) tabs() string {
 	return screen.Pad(b.String(), m.width)
 }
 
-func tabLabel(i int, v screen.View) string { return " " + string(rune('1'+i)) + " " + v.Name() + " " }
+// tabLabel is a tab: number and name or, of those that are not shown, only the number where there is no room for all names.
+func (m *Model) tabLabel(i int) string {
+	room := m.width
+	for _, v := range m.views {
+		room -= screen.Width(v.Name()) + 4
+	}
+	label := " " + string(rune('1'+i)) + " "
+	if i == m.at || room >= 0 {
+		label += m.views[i].Name() + " "
+	}
+	return label
+}
 
 func (m *Model) tabAt(x int) (int, bool) {
 	at := 0
-	for i, v := range m.views {
-		w := screen.Width(tabLabel(i, v))
+	for i := range m.views {
+		w := screen.Width(m.tabLabel(i))
 		if x >= at && x < at+w {
 			return i, true
 		}
@@ -272,8 +289,7 @@ func (m *Model) paletteBox() string {
 
 // lay lays a box over the middle of the body.
 func (m *Model) lay(body, box string) string {
-	x, y := m.boxAt(box)
-	return lipgloss.NewCompositor(lipgloss.NewLayer(body), lipgloss.NewLayer(box).X(x).Y(y).Z(1)).Render()
+	return screen.Over(body, box, m.width, m.height-headLines-footLines)
 }
 
 func (m *Model) boxAt(box string) (x, y int) {
@@ -283,6 +299,9 @@ func (m *Model) boxAt(box string) (x, y int) {
 
 // cursor is where the terminal's cursor is: in what is typed into.
 func (m *Model) cursor() *tea.Cursor {
+	if m.tooSmall() {
+		return nil
+	}
 	at := screen.Width(string([]rune(m.input.Value())[:min(m.input.Position(), len([]rune(m.input.Value())))]))
 	switch m.over {
 	case filtering:

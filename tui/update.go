@@ -237,6 +237,9 @@ func (m *Model) exec(args []string) tea.Cmd {
 // mouse gives the view what happens in its area, and takes clicks on the tabs.
 func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 	at := msg.Mouse()
+	if m.tooSmall() {
+		return nil
+	}
 	if m.over != noOverlay {
 		return m.overlayMouse(msg)
 	}

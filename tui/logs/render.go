@@ -184,5 +184,5 @@ func (v *View) overlay(f screen.Frame, frame string) string {
 	}
 	w, h := 32, min(len(lines)+2, f.Height)
 	box := screen.Box(t, "nodes", lines, w, h, true)
-	return lipgloss.NewCompositor(lipgloss.NewLayer(frame), lipgloss.NewLayer(box).X((f.Width-w)/2).Y(max(0, (f.Height-h)/3)).Z(1)).Render()
+	return screen.Over(frame, box, f.Width, f.Height)
 }

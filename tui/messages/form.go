@@ -64,7 +64,8 @@ func (v *View) formKey(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (o *form) render(f screen.Frame) string {
-	const w, label = 60, 13
+	const widest, label = 60, 13
+	w := min(widest, f.Width)
 	var lines []string
 	for i, in := range inputs(&sandbox.MessageFilter{}) {
 		style, mark := f.Theme.Dim, "  "

@@ -69,6 +69,10 @@ func (f Field) Render(fr Frame, w int, hint string, focused bool) string {
 // Over lays a box over the middle of a body of w times h cells.
 func Over(body, box string, w, h int) string {
 	bw, bh := lipgloss.Size(box)
+	if bw > w || bh > h { // the window is smaller than what is asked in it
+		bw, bh = min(bw, w), min(bh, h)
+		box = Fill(strings.Split(box, "\n"), bw, bh)
+	}
 	x, y := max(0, (w-bw)/2), max(0, (h-bh)/3)
 	return lipgloss.NewCompositor(lipgloss.NewLayer(body), lipgloss.NewLayer(box).X(x).Y(y).Z(1)).Render()
 }
