@@ -21,7 +21,6 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/api"
-	"github.com/cordage-sandbox/cordage/sandbox/logs"
 	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
 )
 
@@ -106,7 +105,7 @@ func (a *app) supervise(ctx context.Context, d sandbox.Dir, wish sandbox.Wish, l
 	}
 	tended, ended := context.WithCancel(ctx)
 	defer ended()
-	go logs.Tend(tended, d.SupervisorLog(), maxLog, logCheck)
+	go supervisor.OwnLog(d).Tend(tended.Done(), maxLog, logCheck)
 	served := make(chan error, 1)
 	err = s.Run(ctx, func() {
 		go func() { served <- server.Serve() }()

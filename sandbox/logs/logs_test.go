@@ -96,7 +96,7 @@ func (n *nodes) config() Config {
 			return append([]sandbox.Node{}, n.list...)
 		},
 		Open: func(ctx context.Context, node string, tail int, follow bool) (io.ReadCloser, error) {
-			return File(ctx, filepath.Join(n.dir, node), tail, follow)
+			return File{Path: filepath.Join(n.dir, node), Kept: 1}.Open(ctx, tail, follow)
 		},
 	}
 }
@@ -211,7 +211,7 @@ func TestFollow(t *testing.T) {
 	n.add("lb-1")
 	n.write("lb-1", says(4, "INFO", "new node"))
 	expect("lb-1 new node")
-	if err := putAside(filepath.Join(n.dir, "lb-1")); err != nil {
+	if err := (File{Path: filepath.Join(n.dir, "lb-1"), Kept: 1}).putAside(); err != nil {
 		t.Fatal(err)
 	}
 	n.write("lb-1", says(5, "INFO", "x"))
@@ -240,58 +240,5 @@ func TestSlowReaderLosesLines(t *testing.T) {
 	m.put(entry{line: sandbox.LogLine{Node: "rest-1"}})
 	if got := m.settled(true); len(got) != 1 || got[0].Dropped != 0 {
 		t.Errorf("then there is %+v", got)
-	}
-}
-
-func TestFile(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
-	for text, want := range map[string]map[int]string{
-		"a\nb\nc\n": {-1: "a\nb\nc\n", 0: "", 1: "c\n", 2: "b\nc\n", 3: "a\nb\nc\n", 9: "a\nb\nc\n"},
-		"a\nb":      {1: "b", 2: "a\nb"},
-		"":          {-1: "", 3: ""},
-		"\n\n":      {1: "\n", 2: "\n\n"},
-	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		for tail, want := range want {
-			r, err := File(t.Context(), path, tail, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := io.ReadAll(r)
-			r.Close()
-			if err != nil || string(got) != want {
-				t.Errorf("the last %d lines of %q are %q, want %q", tail, text, got, want)
-			}
-		}
-	}
-}
-
-func TestTend(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(path, []byte(strings.Repeat("x", 100)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { Tend(ctx, path, 50, time.Millisecond); close(ended) }()
-	late := time.After(limit)
-	for tick := time.NewTicker(time.Millisecond); ; {
-		if old, err := os.ReadFile(path + ".1"); err == nil && len(old) == 100 {
-			break
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatal("it is not put aside")
-		}
-	}
-	cancel()
-	<-ended
-	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
-		t.Errorf("the log has %d bytes, %v", info.Size(), err)
 	}
 }

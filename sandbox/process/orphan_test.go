@@ -297,7 +297,7 @@ func TestRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.watchLog(&instance{Child: child}) // returns when the node has ended
+	r.tendLog(&instance{Child: child}) // returns when the node has ended
 	files, err := filepath.Glob(r.logFile("crypto-1") + "*")
 	if err != nil || len(files) != 3 {
 		t.Errorf("there are logs %v, %v; want the log and two put aside", files, err)

@@ -90,6 +90,6 @@ func (r *Runtime) adopt(pid int, birth uint64, env map[string]string) *instance 
 		awaitEnd(pid, birth)
 		child.ended(sandbox.Exit{Code: -1}) // only its parent is told how it ended
 	}()
-	go r.watchLog(i)
+	go r.tendLog(i)
 	return i
 }

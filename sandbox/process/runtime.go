@@ -172,10 +172,8 @@ func (r *Runtime) Purge(ctx context.Context) error {
 	}
 	for _, e := range entries {
 		removeShared(filepath.Join(r.nodeDir(e.Name()), "data"))
-		for _, log := range append(r.oldLogs(e.Name()), r.logFile(e.Name())) {
-			if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("remove the sandbox's logs: %w", err)
-			}
+		if err := r.log(e.Name()).Remove(); err != nil {
+			return err
 		}
 	}
 	if err := os.RemoveAll(r.nodes()); err != nil {

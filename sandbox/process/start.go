@@ -126,7 +126,7 @@ func (r *Runtime) Start(ctx context.Context, spec sandbox.NodeSpec) (sandbox.Ins
 	r.mu.Lock()
 	r.known[spec.Name] = i
 	r.mu.Unlock()
-	go r.watchLog(i)
+	go r.tendLog(i)
 	return i, nil
 }
 

@@ -135,13 +135,16 @@ func (s *Supervisor) NodeConfig(ctx context.Context, name string) (sandbox.NodeC
 // supervisorNode is the name under which the supervisor's own log is read.
 const supervisorNode = "supervisor"
 
+// OwnLog is the log of the sandbox's supervisor.
+func OwnLog(d sandbox.Dir) logs.File { return logs.File{Path: d.SupervisorLog(), Kept: 1} }
+
 // Logs says where the logs are: of all nodes, and of the supervisor itself.
 func (s *Supervisor) Logs() logs.Config {
 	return logs.Config{
 		Nodes: func() []sandbox.Node { return append(s.Snapshot().Nodes, sandbox.Node{Name: supervisorNode}) },
 		Open: func(ctx context.Context, node string, tail int, follow bool) (io.ReadCloser, error) {
 			if node == supervisorNode {
-				return logs.File(ctx, s.config.Dir.SupervisorLog(), tail, follow)
+				return OwnLog(s.config.Dir).Open(ctx, tail, follow)
 			}
 			return s.config.Runtime.Logs(ctx, node, tail, follow)
 		},
