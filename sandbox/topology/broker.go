@@ -3,9 +3,11 @@ package topology
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -75,4 +77,47 @@ func nodeAt(address string, nodes []sandbox.Node) string {
 		}
 	}
 	return ""
+}
+
+// brokersOf tells what each broker has.
+func (p *kafkaPart) brokersOf(s Source) ([]sandbox.Broker, error) {
+	if p.held != nil && time.Since(p.holding) < brokersEvery {
+		return p.held, nil
+	}
+	found, _, err := p.admin.DescribeCluster()
+	if err != nil {
+		return nil, fmt.Errorf("describe the cluster: %w", err)
+	}
+	topics, err := p.admin.DescribeTopics(slices.Sorted(maps.Keys(p.details)))
+	if err != nil {
+		return nil, fmt.Errorf("describe topics: %w", err)
+	}
+	brokers := map[int32]*sandbox.Broker{}
+	for _, b := range found {
+		one := &sandbox.Broker{ID: b.ID(), Address: b.Addr(), Node: nodeAt(b.Addr(), s.Nodes)}
+		// By layout, which has exactly one controller: Kafka 3.2 names any broker that lives as the controller of a cluster
+		// without ZooKeeper, and tells of its quorum at the controller's own listener only.
+		one.Controller = one.Node == s.Names.Kafka
+		brokers[b.ID()] = one
+	}
+	count := func(ids []int32, of func(*sandbox.Broker) *int) {
+		for _, id := range ids {
+			if b := brokers[id]; b != nil {
+				*of(b)++
+			}
+		}
+	}
+	for _, t := range topics {
+		for _, n := range t.Partitions {
+			count([]int32{n.Leader}, func(b *sandbox.Broker) *int { return &b.Leads })
+			count(n.Replicas, func(b *sandbox.Broker) *int { return &b.Replicas })
+			count(n.Isr, func(b *sandbox.Broker) *int { return &b.InSync })
+		}
+	}
+	list := []sandbox.Broker{}
+	for _, id := range slices.Sorted(maps.Keys(brokers)) {
+		list = append(list, *brokers[id])
+	}
+	p.held, p.holding = list, time.Now()
+	return list, nil
 }
