@@ -59,6 +59,7 @@ type Instance interface {
 type Exit struct {
 	Code   int    // exit code, -1 when ended by a signal or unknown (an adopted process)
 	Signal string // name of the signal, if one ended it
+	Why    string // what ended it, where more is known than code and signal: "it needed more memory than its limit, 64 MiB"
 	Log    string // last log lines
 }
 

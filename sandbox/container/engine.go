@@ -2,11 +2,16 @@ package container
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -15,13 +20,14 @@ import (
 
 // Engine is a connection to a container engine.
 type Engine struct {
-	*testcontainers.DockerClient
-	provider *testcontainers.DockerProvider
-	facts    Facts
+	*client.Client
+	place place
+	facts Facts
 }
 
 // Facts are what an engine tells of itself.
 type Facts struct {
+	ID      string // of the engine, where it keeps one; Podman gives another each time
 	Version string // of the engine
 	API     string // version of its API that is spoken
 	System  string // operating system it runs on
@@ -29,45 +35,139 @@ type Facts struct {
 	Desktop bool   // it runs in a virtual machine, so that its networks are not this machine's
 }
 
-var quiet sync.Once //nolint:gochecknoglobals // guards the settings of a library, which are its globals
+// answerLimit is how long an engine may take to tell of itself.
+const answerLimit = 10 * time.Second
+
+// Connect finds the engine that the user's other tools talk to: that of DOCKER_HOST, or of the current context of Docker's
+// command line. Where nobody names one, the usual sockets are tried, those of rootless engines and Podman included.
+//
+// Errors: *EngineError.
+func Connect(ctx context.Context) (*Engine, error) { return ownSurroundings().connect(ctx) }
+
+func (s surroundings) connect(ctx context.Context) (*Engine, error) {
+	all, err := s.places()
+	if err != nil {
+		return nil, err
+	}
+	var faults []error
+	for _, p := range all {
+		e, err := p.connect(ctx)
+		if err == nil {
+			return e, nil
+		}
+		if p.named != "" {
+			return nil, &EngineError{Attempt: fmt.Sprintf("connect to the container engine at %s, which %s names", p.host, p.named), Err: err}
+		}
+		faults = append(faults, fmt.Errorf("%s: %s", p.host, short(err)))
+	}
+	if len(all) == 0 {
+		faults = []error{fmt.Errorf("none of its usual sockets is there: %s", strings.Join(s.sockets(), ", "))}
+	}
+	return nil, &EngineError{Attempt: "connect to a container engine", Err: errors.Join(faults...)}
+}
+
+// connect asks the engine of a place about itself.
+func (p place) connect(ctx context.Context) (*Engine, error) {
+	c, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	slow := fmt.Errorf("it does not answer within %v", answerLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, slow)
+	defer cancel()
+	info, err := c.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		c.Close()
+		if errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == slow { //nolint:errorlint // this very one
+			err = slow
+		}
+		return nil, err
+	}
+	return &Engine{Client: c, place: p, facts: Facts{
+		ID: info.Info.ID, Version: info.Info.ServerVersion, API: c.ClientVersion(), System: info.Info.OperatingSystem, Host: p.host,
+		Desktop: strings.Contains(info.Info.OperatingSystem, "Docker Desktop"),
+	}}, nil
+}
+
+// Facts are what the engine told of itself.
+func (e *Engine) Facts() Facts { return e.facts }
 
 type silence struct{}
 
 func (silence) Printf(string, ...any) {}
 
-// Connect finds the engine that the user's other tools talk to: DOCKER_HOST, the current context of Docker's command line,
-// the usual sockets, those of rootless engines and Podman included.
-//
-// Errors: *EngineError.
-func Connect(ctx context.Context) (*Engine, error) {
-	quiet.Do(func() {
-		// A sandbox outlives the command that started it: nothing may be removed when that command ends. What is left is
-		// found by its labels.
-		_ = os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true") // it cannot fail for a constant
+var settle sync.Once //nolint:gochecknoglobals // guards the settings of a library, which are its globals
+
+// maker gives what makes containers in a network. The library behind it finds an engine by rules of its own and settings of
+// its users' tests; here it gets the engine that was found, and no such setting holds.
+func (e *Engine) maker(network string) (*testcontainers.DockerProvider, error) {
+	var err error
+	settle.Do(func() {
 		tclog.SetDefault(silence{})
+		verify := ""
+		if e.place.verify && e.place.certs != "" {
+			verify = "1"
+		}
+		for name, value := range map[string]string{
+			// A sandbox outlives the command that started it: nothing may be removed when that command ends. What is left is
+			// found by its labels.
+			"TESTCONTAINERS_RYUK_DISABLED": "true",
+			// Images are named by Cordage, or by the user to Cordage.
+			"TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX": "", "TESTCONTAINERS_SESSION_ID": "", "TESTCONTAINERS_PROVIDER": "",
+			"DOCKER_HOST": e.place.host, "DOCKER_CERT_PATH": e.place.certs, "DOCKER_TLS_VERIFY": verify,
+		} {
+			err = errors.Join(err, os.Setenv(name, value))
+		}
 	})
-	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(silence{}))
 	if err != nil {
-		return nil, &EngineError{Attempt: "connect to a container engine", Err: err}
+		return nil, fmt.Errorf("prepare to make containers: %w", err)
 	}
-	c, ok := provider.Client().(*testcontainers.DockerClient)
-	if !ok {
-		return nil, &EngineError{Attempt: "connect to a container engine", Err: fmt.Errorf("its client is a %T", provider.Client())}
-	}
-	info, err := c.Client.Info(ctx, client.InfoOptions{})
+	// Without a network that is there the library makes one of its own, and connects every container to it.
+	made, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(silence{}), testcontainers.WithDefaultBridgeNetwork(network))
 	if err != nil {
-		return nil, &EngineError{Attempt: "ask the container engine about itself", Err: err}
+		return nil, explain("prepare to make containers", err)
 	}
-	e := &Engine{DockerClient: c, provider: provider}
-	e.facts = Facts{
-		Version: info.Info.ServerVersion, API: c.ClientVersion(), System: info.Info.OperatingSystem, Host: c.DaemonHost(),
-		Desktop: strings.Contains(info.Info.OperatingSystem, "Docker Desktop"),
-	}
-	return e, nil
+	made.SetClient(e.Client)
+	return made, nil
 }
 
-// Facts are what the engine told of itself.
-func (e *Engine) Facts() Facts { return e.facts }
+// home is the engine at which a sandbox is.
+type home struct {
+	ID   string `json:"id"`
+	Host string `json:"host"`
+}
+
+func (r *Runtime) homeFile() string { return filepath.Join(r.o.Dir, "engine.json") }
+
+// remember notes at which engine the sandbox is, for the next command that would use another.
+func (r *Runtime) remember() error {
+	text, err := json.Marshal(home{r.engine.facts.ID, r.engine.facts.Host})
+	if err == nil {
+		err = os.MkdirAll(r.o.Dir, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(r.homeFile(), text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("note the container engine of sandbox %s: %w", r.o.Sandbox, err)
+	}
+	return nil
+}
+
+// checkHome refuses an engine that is not the sandbox's: its data would seem to be lost. An engine is the same if it is at
+// the same place, or says that it is the same: Podman gives itself another name each time.
+func (r *Runtime) checkHome() error {
+	var h home
+	err := readJSON(r.homeFile(), &h)
+	now := r.engine.facts
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (h.Host == now.Host || h.ID == now.ID && h.ID != "") {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at which container engine sandbox %s is: %w", r.o.Sandbox, err)
+	}
+	return &OtherEngineError{Sandbox: r.o.Sandbox, Host: h.Host, Now: now.Host, File: r.homeFile()}
+}
 
 // local tells whether an address is one of this machine's.
 func local(address string) bool {

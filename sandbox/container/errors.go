@@ -13,6 +13,7 @@ import (
 type EngineError struct {
 	Attempt string
 	Err     error
+	Remedy  string // the way out, where it is not the usual one
 }
 
 func (e *EngineError) Error() string { return e.Attempt + ": " + short(e.Err) }
@@ -20,6 +21,12 @@ func (e *EngineError) Unwrap() error { return e.Err }
 
 // Hint tells how to get an engine, or do without one.
 func (e *EngineError) Hint() string {
+	if e.Remedy != "" {
+		return e.Remedy
+	}
+	if strings.Contains(e.Err.Error(), "permission denied") {
+		return "join the group that may use its socket (sudo usermod -aG docker $USER, then log in anew), use a rootless engine, or do without: cordage up --runtime process"
+	}
 	return "start Docker (systemctl start docker, or Docker Desktop), name another engine in DOCKER_HOST, or do without: cordage up --runtime process"
 }
 
@@ -62,6 +69,38 @@ func (e *StartError) Hint() string {
 	default:
 		return "see what the engine says of it: docker ps --all --filter label=" + labelNode + "=" + e.Node
 	}
+}
+
+// NetworkError says that the sandbox's network could not be made.
+type NetworkError struct{ Err error }
+
+func (e *NetworkError) Error() string { return "make the sandbox's network: " + short(e.Err) }
+func (e *NetworkError) Unwrap() error { return e.Err }
+
+// Hint tells the way out.
+func (e *NetworkError) Hint() string {
+	text := e.Err.Error()
+	// Engines before 23 and since say it in these words.
+	if strings.Contains(text, "non-overlapping IPv4 address pool") || strings.Contains(text, "fully subnetted") {
+		return "the engine has no addresses left for another network: remove networks that nothing uses (docker network prune), purge sandboxes that are not needed (cordage list), or give the engine more (default-address-pools in its daemon.json)"
+	}
+	return "see what the engine has: docker network ls"
+}
+
+// OtherEngineError says that a sandbox has its data at an engine other than the one that would be used now.
+type OtherEngineError struct {
+	Sandbox   string
+	Host, Now string // where it is, and which engine would be used
+	File      string // that tells where it is
+}
+
+func (e *OtherEngineError) Error() string {
+	return fmt.Sprintf("use sandbox %s: its containers and data are at the container engine at %s, and the one in use now is at %s", e.Sandbox, e.Host, e.Now)
+}
+
+// Hint tells how to come back to it.
+func (e *OtherEngineError) Hint() string {
+	return fmt.Sprintf("name that engine: DOCKER_HOST=%s; if it is gone for good, forget it and what it had: rm %s", e.Host, e.File)
 }
 
 // DiskFullError says that the engine has no space left.

@@ -219,6 +219,95 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// A node that needs more memory than its limit ends, and it is said why.
+func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
+	r := testRuntime(t)
+	spec := workerOf(t, "crypto-1")
+	text, err := json.Marshal(map[string]any{"says": spec.Name, "eat": 2 * spec.MemoryLimit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Files[bootFile] = text
+	i, err := r.Start(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exit := awaitEnd(t, i); exit.Signal != "KILL" || exit.Why != "it needed more memory than its limit, 64 MiB" {
+		t.Errorf("exit is %+v, want signal KILL and the reason", exit)
+	}
+}
+
+// Closing a runtime ends its watches and no node; a next runtime finds what runs.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	needImages(t)
+	o := testOptions(t)
+	r := newTestRuntime(t, o)
+	first, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := workerOf(t, "crypto-1")
+	i := startReady(t, first, spec)
+	if err := first.Close(); err != nil { // it waits for the watches
+		t.Fatal(err)
+	}
+	if i.over() {
+		t.Error("closing the runtime ended a node")
+	}
+	found, err := r.Find(t.Context())
+	if err != nil || len(found) != 1 || found[0].ID() != i.ID() {
+		t.Errorf("the next runtime finds %v, %v; want the node", found, err)
+	}
+}
+
+// A sandbox whose data are at one engine is not begun anew at another, just because that is the one in use now.
+func TestOtherEngine(t *testing.T) {
+	t.Parallel()
+	r := testRuntime(t)
+	if _, err := r.Route(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), r.o); err != nil {
+		t.Fatalf("the same engine: %v", err)
+	}
+	note := func(h home) {
+		text, err := json.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeText(t, r.homeFile(), string(text))
+	}
+	note(home{ID: r.engine.facts.ID, Host: "unix:///another/name/of/it.sock"})
+	if _, err := New(t.Context(), r.o); err != nil {
+		t.Errorf("the same engine by another name: %v", err)
+	}
+	note(home{ID: "another", Host: "tcp://far:2375"})
+	_, err := New(t.Context(), r.o)
+	other, ok := errors.AsType[*OtherEngineError](err)
+	if !ok || !strings.Contains(other.Hint(), "DOCKER_HOST=tcp://far:2375") || !strings.Contains(other.Hint(), "rm "+r.homeFile()) {
+		t.Errorf("another engine: %v", err)
+	}
+	if err := r.Purge(t.Context()); err != nil || exists(r.homeFile()) {
+		t.Errorf("Purge: %v; the note of the engine is there: %v", err, exists(r.homeFile()))
+	}
+}
+
+// The engine has no addresses for one more network.
+func TestNetworkPoolExhausted(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+		"all predefined address pools have been fully subnetted",
+	} {
+		e := &NetworkError{Err: errors.New("Error response from daemon: " + text)}
+		if !strings.Contains(e.Error(), text) || !strings.Contains(e.Hint(), "docker network prune") {
+			t.Errorf("%v; hint: %s", e, e.Hint())
+		}
+	}
+}
+
 // What the engine tells everybody of a container holds no secret, and the container may do nothing.
 func TestHardening(t *testing.T) {
 	t.Parallel()
@@ -235,8 +324,23 @@ func TestHardening(t *testing.T) {
 		c := found.Container
 		if h := c.HostConfig; !h.ReadonlyRootfs || strings.Join(h.CapDrop, "") != "ALL" || len(h.CapAdd) != 0 || h.Privileged ||
 			strings.Join(h.SecurityOpt, "") != "no-new-privileges" || len(h.Binds) != 0 ||
-			h.Memory != spec.MemoryLimit || h.NanoCPUs != int64(spec.CPULimit*1e9) {
+			h.Memory != spec.MemoryLimit || h.MemorySwap != spec.MemoryLimit || h.NanoCPUs != int64(spec.CPULimit*1e9) ||
+			h.PidsLimit == nil || *h.PidsLimit != maxProcesses || h.IpcMode.IsHost() || h.PidMode.IsHost() || h.UsernsMode.IsHost() ||
+			h.RestartPolicy.Name != "no" || h.LogConfig.Config["max-size"] != logSize || h.LogConfig.Config["max-file"] != logCount {
 			t.Errorf("%s: the container may do more than it must: %+v", spec.Name, h)
+		}
+		if c.Config.StopSignal != "SIG"+stopSignalOf(spec.Kind) || c.Config.StopTimeout == nil || *c.Config.StopTimeout != stopPatience {
+			t.Errorf("%s is stopped by %s, with %v s", spec.Name, c.Config.StopSignal, c.Config.StopTimeout)
+		}
+		for name := range c.NetworkSettings.Networks {
+			if name != r.name("") {
+				t.Errorf("%s is in the network %s too", spec.Name, name)
+			}
+		}
+		for _, m := range c.Mounts {
+			if m.Type != "volume" || m.Name != r.name(spec.Name) {
+				t.Errorf("%s has the mount %+v", spec.Name, m)
+			}
 		}
 		if c.Config.User == "" || c.Config.User == "root" || strings.HasPrefix(c.Config.User, "0") {
 			t.Errorf("%s runs as user %q", spec.Name, c.Config.User)

@@ -2,6 +2,7 @@ package container
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -23,7 +24,7 @@ import (
 // part is the log of one container of a node: at the engine, or, where a later container has taken its place, in a file.
 type part struct {
 	id    string // of the container
-	begun int64  // when it was made, in seconds since 1970
+	begun int64  // when it was made, in nanoseconds since 1970; to the second for one at the engine
 	path  string // of the file; "" for one at the engine
 }
 
@@ -32,21 +33,22 @@ const keptLogs = 3
 
 func (r *Runtime) logs() string { return filepath.Join(r.o.Dir, "logs") }
 
-// parts lists the logs of a node, oldest first.
+// parts lists the logs of a node, oldest first. Those at the engine are later than those in files: a container is made when
+// all before it are in files.
 func (r *Runtime) parts(ctx context.Context, node string) ([]part, error) {
 	all := r.kept(node)
 	list, err := r.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: r.ours().Add("label", labelNode+"="+node)})
 	if err != nil {
 		return nil, explain("look for the containers of "+node, err)
 	}
+	slices.SortStableFunc(list.Items, func(a, b container.Summary) int { return cmp.Compare(a.Created, b.Created) })
 	for _, c := range list.Items {
 		if c.State == container.StateCreated {
 			continue // it has not run
 		}
-		all = slices.DeleteFunc(all, func(p part) bool { return strings.HasPrefix(c.ID, p.id) })
-		all = append(all, part{id: c.ID, begun: c.Created})
+		all = slices.DeleteFunc(all, func(p part) bool { return strings.HasPrefix(c.ID, p.id) }) // it is being put aside
+		all = append(all, part{id: c.ID, begun: c.Created * int64(time.Second)})
 	}
-	slices.SortStableFunc(all, func(a, b part) int { return int(a.begun - b.begun) })
 	return all, nil
 }
 
@@ -60,7 +62,7 @@ func (r *Runtime) kept(node string) (all []part) {
 			all = append(all, part{id: id, begun: n, path: path})
 		}
 	}
-	slices.SortFunc(all, func(a, b part) int { return int(a.begun - b.begun) })
+	slices.SortFunc(all, func(a, b part) int { return cmp.Compare(a.begun, b.begun) })
 	return all
 }
 
@@ -97,7 +99,15 @@ func (r *Runtime) keep(ctx context.Context, node string, c container.Summary) er
 	if err := os.MkdirAll(r.logs(), 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(r.logs(), fmt.Sprintf("%s.%d-%s.log", node, c.Created, c.ID[:idLength]))
+	begun := time.Unix(c.Created, 0)
+	found, err := r.engine.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+	if err != nil {
+		return err
+	}
+	if exact, err := time.Parse(time.RFC3339Nano, found.Container.Created); err == nil {
+		begun = exact // of two that were made in one second, too, it must be known which one is later
+	}
+	path := filepath.Join(r.logs(), fmt.Sprintf("%s.%d-%s.log", node, begun.UnixNano(), c.ID[:idLength]))
 	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -302,9 +312,12 @@ func (r *Runtime) follow(ctx context.Context, node string, now part, after strin
 			_, lost = to.Write(text)
 			return lost
 		}
-		err := r.readLog(ctx, now.id, client.ContainerLogsOptions{Follow: true, Since: after}, pass)
-		if err == nil { // an engine may end the stream before the last lines of a container that has ended
-			err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Since: after}, pass)
+		var err error
+		if now.path == "" { // else it has been given whole
+			err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Follow: true, Since: after}, pass)
+			if err == nil { // an engine may end the stream before the last lines of a container that has ended
+				err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Since: after}, pass)
+			}
 		}
 		if lost != nil || ctx.Err() != nil {
 			return lost // nobody reads any more
@@ -316,14 +329,20 @@ func (r *Runtime) follow(ctx context.Context, node string, now part, after strin
 		if err != nil {
 			return err
 		}
-		if next.id != now.id {
-			now, after = next, ""
+		if next.id == now.id {
+			continue
+		}
+		now, after = next, ""
+		if now.path != "" { // the node was started more than once meanwhile
+			if _, err := r.readPart(ctx, to, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// later waits for a container that was made after the given one, or for that one to be running still.
+// later waits for the part after the given one, or for that one's container to be running still.
 func (r *Runtime) later(ctx context.Context, node string, last part) (part, error) {
 	tick := time.NewTicker(followInterval)
 	defer tick.Stop()
@@ -332,10 +351,8 @@ func (r *Runtime) later(ctx context.Context, node string, last part) (part, erro
 		if err != nil && !gone(err) {
 			return part{}, err
 		}
-		for n := range all {
-			if strings.HasPrefix(last.id, all[n].id) && n+1 < len(all) && all[n+1].path == "" {
-				return all[n+1], nil
-			}
+		if next, ok := after(all, last); ok {
+			return next, nil
 		}
 		if i, err := r.find(ctx, node); err == nil && i != nil && i.id == last.id {
 			return last, nil // the engine broke off
@@ -346,4 +363,19 @@ func (r *Runtime) later(ctx context.Context, node string, last part) (part, erro
 		case <-tick.C:
 		}
 	}
+}
+
+// after gives the part after the given one, which itself may be gone: only so many are kept, and containers are removed.
+func after(all []part, last part) (part, bool) {
+	at := slices.IndexFunc(all, func(p part) bool { return strings.HasPrefix(last.id, p.id) || strings.HasPrefix(p.id, last.id) })
+	if at < 0 {
+		at = slices.IndexFunc(all, func(p part) bool { return p.begun > last.begun }) - 1
+		if at < -1 {
+			return part{}, false
+		}
+	}
+	if at+1 < len(all) {
+		return all[at+1], true
+	}
+	return part{}, false
 }

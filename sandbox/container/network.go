@@ -14,6 +14,11 @@ import (
 func (r *Runtime) ensureNetwork(ctx context.Context) (client.NetworkInspectResult, error) {
 	r.network.Lock()
 	defer r.network.Unlock()
+	if !exists(r.homeFile()) {
+		if err := r.remember(); err != nil {
+			return client.NetworkInspectResult{}, err
+		}
+	}
 	list, err := r.engine.NetworkList(ctx, client.NetworkListOptions{Filters: r.ours()})
 	if err != nil {
 		return client.NetworkInspectResult{}, explain("look for the sandbox's network", err)
@@ -27,7 +32,10 @@ func (r *Runtime) ensureNetwork(ctx context.Context) (client.NetworkInspectResul
 			Options: map[string]string{"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"},
 		})
 		if err != nil {
-			return client.NetworkInspectResult{}, explain("make the sandbox's network", err)
+			if gone(err) || noSpace(err) {
+				return client.NetworkInspectResult{}, explain("make the sandbox's network", err)
+			}
+			return client.NetworkInspectResult{}, &NetworkError{Err: err}
 		}
 		id = made.ID
 	}

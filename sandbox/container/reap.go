@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -77,7 +78,7 @@ func (r *Runtime) adopt(ctx context.Context, id string) (*instance, error) {
 	if err != nil {
 		return nil, explain("look at container "+id[:idLength], err)
 	}
-	if !found.Container.State.Running {
+	if !runs(*found.Container.State) {
 		return nil, nil //nolint:nilnil // it has ended
 	}
 	return r.own(found.Container), nil
@@ -100,17 +101,20 @@ func (r *Runtime) own(c container.InspectResponse) *instance {
 		started: started, done: make(chan struct{}),
 	}
 	r.known[c.ID] = i
-	go i.watch()
+	r.watches.Go(i.watch)
 	return i
 }
 
 // watchAgain is the pause before the engine is asked again after it did not answer.
 const watchAgain = 200 * time.Millisecond
 
-// watch waits for the end of the container. An engine that does not answer, because it is restarted, is asked again: the
-// container may live on without it.
+// runs tells whether a container runs, be it paused: Docker says of a paused one that it runs, Podman that it does not.
+func runs(s container.State) bool { return s.Running || s.Paused }
+
+// watch waits for the end of the container, or of the runtime. An engine that does not answer, because it is restarted, is
+// asked again: the container may live on without it.
 func (i *instance) watch() {
-	ctx := context.Background()
+	ctx := i.r.life
 	for {
 		wait := i.r.engine.ContainerWait(ctx, i.id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 		select {
@@ -123,13 +127,20 @@ func (i *instance) watch() {
 		case cerrdefs.IsNotFound(err):
 			i.end(sandbox.Exit{Code: -1})
 			return
-		case err == nil && !found.Container.State.Running:
+		case err == nil && !runs(*found.Container.State):
 			exit := exitOf(*found.Container.State)
+			if limit := found.Container.HostConfig.Memory; found.Container.State.OOMKilled && limit > 0 {
+				exit.Why = fmt.Sprintf("it needed more memory than its limit, %d MiB", limit>>20)
+			}
 			exit.Log = i.lastWords(ctx)
 			i.end(exit)
 			return
 		}
-		time.Sleep(watchAgain)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(watchAgain):
+		}
 	}
 }
 

@@ -11,7 +11,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,6 +23,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -39,6 +42,7 @@ type Options struct {
 // Runtime runs nodes in containers. What it keeps in the sandbox's directory:
 //
 //	logs/NAME.TIME-ID.log   the log of an earlier container of a node
+//	engine.json             at which engine the sandbox is
 type Runtime struct {
 	o      Options
 	owner  string
@@ -52,13 +56,18 @@ type Runtime struct {
 
 	network sync.Mutex // held while the network is looked for and made
 	images  sync.Map   // by kind, of those that are there
+	maker   func() (*testcontainers.DockerProvider, error)
+
+	life    context.Context // of the watches, which outlive the calls that begin them
+	end     context.CancelFunc
+	watches sync.WaitGroup
 }
 
 var _ sandbox.Runtime = (*Runtime)(nil)
 
 // New returns the runtime of the sandbox in o.Dir. It starts nothing.
 //
-// Errors: *EngineError.
+// Errors: *EngineError, *OtherEngineError.
 func New(ctx context.Context, o Options) (*Runtime, error) {
 	if !filepath.IsAbs(o.Dir) || o.Sandbox == "" {
 		return nil, errors.New("make a container runtime: it needs an absolute directory and a name")
@@ -69,7 +78,21 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	}
 	o.Dir = filepath.Clean(o.Dir)
 	o.Images.Engine = engine
-	return &Runtime{o: o, owner: ownerOf(o.Dir), engine: engine, known: map[string]*instance{}, starts: map[string]*sync.Mutex{}}, nil
+	r := &Runtime{o: o, owner: ownerOf(o.Dir), engine: engine, known: map[string]*instance{}, starts: map[string]*sync.Mutex{}}
+	if err := r.checkHome(); err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	r.maker = sync.OnceValues(func() (*testcontainers.DockerProvider, error) { return engine.maker(r.name("")) })
+	r.life, r.end = context.WithCancel(context.Background())
+	return r, nil
+}
+
+// Close ends the watching of containers, which go on, and the connections to the engine. Instances that have not ended by
+// then tell of no end any more.
+func (r *Runtime) Close() error {
+	r.end()
+	r.watches.Wait()
+	return r.engine.Close()
 }
 
 // Name is "container".
@@ -241,7 +264,13 @@ func (r *Runtime) Purge(ctx context.Context) error {
 	if len(running) > 0 {
 		return &RunningError{Attempt: "remove the sandbox's data", Node: running[0].Node(), ID: running[0].ID()}
 	}
-	return errors.Join(remove(ctx, r.engine, r.ours()), r.removeLogs())
+	err = errors.Join(remove(ctx, r.engine, r.ours()), r.removeLogs())
+	if err == nil {
+		if err = os.Remove(r.homeFile()); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	return err
 }
 
 // Leftover is what a sandbox has at the engine.

@@ -120,6 +120,9 @@ func newTestRuntime(t *testing.T, o Options) *Runtime {
 		if err := remove(context.Background(), r.engine, r.ours()); err != nil {
 			t.Errorf("remove the sandbox: %v", err)
 		}
+		if err := r.Close(); err != nil {
+			t.Errorf("close the runtime: %v", err)
+		}
 	})
 	return r
 }

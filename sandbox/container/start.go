@@ -115,7 +115,11 @@ func (r *Runtime) run(ctx context.Context, spec sandbox.NodeSpec, ref string, p 
 		stdin, err = r.engine.ContainerAttach(ctx, c.GetContainerID(), client.ContainerAttachOptions{Stream: true, Stdin: true})
 		return err
 	}
-	made, err := r.engine.provider.CreateContainer(ctx, testcontainers.ContainerRequest{
+	maker, err := r.maker()
+	if err != nil {
+		return nil, err
+	}
+	made, err := maker.CreateContainer(ctx, testcontainers.ContainerRequest{
 		Image: ref, Name: r.name(spec.Name), Entrypoint: p.entry, Cmd: p.command, Env: p.env, ExposedPorts: p.exposed(),
 		Networks: []string{r.name("")}, NetworkAliases: map[string][]string{r.name(""): {spec.Name}},
 		ConfigModifier:     func(c *container.Config) { r.configure(c, spec, p) },
@@ -175,12 +179,18 @@ func (r *Runtime) configure(c *container.Config, spec sandbox.NodeSpec, p plan) 
 	c.OpenStdin, c.StdinOnce, c.AttachStdin = true, true, true
 	c.User = p.user
 	c.StopSignal = "SIG" + stopSignalOf(spec.Kind)
+	patience := stopPatience
+	c.StopTimeout = &patience
 	// Only our labels: by those of the library, a program that uses it too may remove what it takes for its own.
 	c.Labels = r.labels(map[string]string{labelNode: spec.Name, labelKind: string(spec.Kind), labelSpec: spec.Hash()})
 	if p.health != nil {
 		c.Healthcheck = p.health
 	}
 }
+
+// stopPatience is how many seconds an engine that is stopped, or is told to stop a container, waits before it kills. Its own
+// 10 s are few for a server that writes its data to a busy disk. The supervisor has a patience of its own.
+const stopPatience = 30
 
 // Limits of what a container may do to the machine.
 const (

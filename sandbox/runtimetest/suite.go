@@ -73,6 +73,7 @@ type behaviour struct {
 	Says     string `json:"says"`             // what /isHealthy answers, and what it logs
 	Stubborn bool   `json:"stubborn"`         // does not stop when asked to
 	Exit     int    `json:"exit"`             // not 0: ends with it at once
+	Eat      int64  `json:"eat,omitempty"`    // bytes of memory that it uses
 }
 
 func workerSpec(t *testing.T, r sandbox.Runtime, name string, b behaviour) sandbox.NodeSpec {

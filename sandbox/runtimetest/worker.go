@@ -45,6 +45,13 @@ func Worker(args []string, out io.Writer) int {
 	}
 	b := now.Load()
 	fmt.Fprintf(out, "%s begins\n", b.Says)
+	if b.Eat > 0 {
+		eaten := make([]byte, b.Eat)
+		for n := 0; n < len(eaten); n += os.Getpagesize() {
+			eaten[n] = 1
+		}
+		fmt.Fprintf(out, "%s has eaten %d bytes\n", b.Says, len(eaten))
+	}
 	if b.Exit != 0 {
 		fmt.Fprintf(out, "%s fails\n", b.Says)
 		return b.Exit

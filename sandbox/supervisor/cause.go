@@ -59,6 +59,10 @@ func likelyCauses() []likelyCause {
 			"another process took the port meanwhile; run cordage up again, or choose a port with --port",
 		},
 		{
+			[]string{"more memory than its limit"},
+			"give it more, or no limit: limits in the sandbox file, see cordage config show",
+		},
+		{
 			[]string{"cannot allocate memory", "insufficient memory", "outofmemoryerror", "out of memory"},
 			"there is too little memory: end other programs, or run fewer workers with --replicas",
 		},

@@ -180,13 +180,17 @@ func (s *state) match(name string) ([]string, error) {
 
 // endedWhy says how an instance ended, for people.
 func endedWhy(e sandbox.Exit) string {
-	if e.Signal != "" {
-		return "ended by signal " + e.Signal
+	text := fmt.Sprintf("ended with exit code %d", e.Code)
+	switch {
+	case e.Signal != "":
+		text = "ended by signal " + e.Signal
+	case e.Code < 0:
+		text = "ended"
 	}
-	if e.Code < 0 {
-		return "ended"
+	if e.Why != "" {
+		text += ": " + e.Why
 	}
-	return fmt.Sprintf("ended with exit code %d", e.Code)
+	return text
 }
 
 // logLines splits the last log lines of an exit.
