@@ -69,13 +69,15 @@ type Uniqueness struct {
 	VNode        string           `json:"vnode"` // short hash
 	Owner        string           `json:"owner"` // X.500 name
 	Totals       UniquenessTotals `json:"totals"`
-	States       []UniqueState    `json:"states"`       // of the page, if states are shown
-	Transactions []UniqueTx       `json:"transactions"` // of the page, if transactions are shown; the latest first
-	Next         string           `json:"next,omitempty"`
+	States       []UniqueState    `json:"states"`         // of the page, if states are shown
+	Transactions []UniqueTx       `json:"transactions"`   // of the page, if transactions are shown; the latest first
+	Next         string           `json:"next,omitempty"` // not empty: there may be more, also behind a page with fewer rows than were asked for
 }
 
 // UniquenessTotals count all that is remembered.
 type UniquenessTotals struct {
+	Estimated bool `json:"estimated,omitempty"` // from a sample, since there is too much to count
+
 	Unspent  int64 `json:"unspent"`
 	Spent    int64 `json:"spent"`
 	Accepted int64 `json:"accepted"`

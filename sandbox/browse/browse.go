@@ -36,19 +36,23 @@ const defaultRole = "cordage_reader"
 const (
 	statementLimit = 5 * time.Second // on the server
 	questionLimit  = 8 * time.Second // in all
+	walkLimit      = 2 * time.Second // for rows that no index leads to
 )
 
 // Browser reads the databases of one sandbox. It keeps no connection. Safe for concurrent use.
 type Browser struct {
 	source func() (Source, error)
 	role   string
+	walk   time.Duration // how long a page's rows are looked for; then it is told short, and the next one goes on from there
 
 	mu       sync.Mutex
 	password string // of the role; empty before it is made
 }
 
 // New makes a browser; source is asked each time.
-func New(source func() (Source, error)) *Browser { return &Browser{source: source, role: defaultRole} }
+func New(source func() (Source, error)) *Browser {
+	return &Browser{source: source, role: defaultRole, walk: walkLimit}
+}
 
 // NotFoundError says that there is no such database, table or virtual node.
 type NotFoundError struct{ What, Name string }

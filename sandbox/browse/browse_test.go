@@ -329,12 +329,15 @@ func TestUniqueness(t *testing.T) {
 	}{
 		"states":       {sandbox.UniquenessFilter{}, ":0 :1 1:0 1:1 2:0 2:1 3:0 3:1 4:0 4:1"},
 		"spent":        {sandbox.UniquenessFilter{Show: "spent"}, ":1"},
-		"unspent":      {sandbox.UniquenessFilter{Show: "unspent"}, ":0 1:0 1:1 2:0 2:1 3:0 3:1 4:0 4:1"},
+		"unspent":      {sandbox.UniquenessFilter{Show: "unspent"}, "4:1 4:0 3:1 3:0 2:1 2:0 1:1 1:0 :0"},
 		"transactions": {sandbox.UniquenessFilter{Show: "transactions"}, "4 3 2 1 "},
 		"rejected":     {sandbox.UniquenessFilter{Show: "rejected"}, "3"},
 		"accepted":     {sandbox.UniquenessFilter{Show: "accepted"}, "4 2 1 "},
-		"made or used": {sandbox.UniquenessFilter{Find: "SHA-256:" + id(4)}, ":1 4:0 4:1"},
-		"beginning":    {sandbox.UniquenessFilter{Show: "transactions", Find: id(2)[:63]}, "4 3 2 1 "},
+		"made or used": {sandbox.UniquenessFilter{Find: "SHA-256:" + id(4)}, "4:0 4:1 :1"},
+		"used":         {sandbox.UniquenessFilter{Show: "spent", Find: id(4)}, ":1"},
+		"made":         {sandbox.UniquenessFilter{Show: "unspent", Find: id(4)}, "4:0 4:1"},
+		"beginning":    {sandbox.UniquenessFilter{Show: "transactions", Find: id(2)[:63]}, " 1 2 3 4"},
+		"rejected few": {sandbox.UniquenessFilter{Show: "rejected", Find: id(2)[:63]}, "3"},
 		"whole":        {sandbox.UniquenessFilter{Show: "transactions", Find: strings.ToLower(id(2))}, "2"},
 		"state":        {sandbox.UniquenessFilter{Show: "transactions", Find: "SHA-256:" + id(2) + ":1"}, "2"},
 		"other algo":   {sandbox.UniquenessFilter{Find: "SHA-512:" + id(2)}, ""},
@@ -363,6 +366,57 @@ func TestUniqueness(t *testing.T) {
 	_, err := s.Uniqueness(t.Context(), "ABCDEF012345", sandbox.UniquenessFilter{})
 	if _, ok := errors.AsType[*NotFoundError](err); !ok {
 		t.Errorf("an unknown virtual node gives %v", err)
+	}
+}
+
+// TestManyStates are listed and searched without reading all of them for each page, and estimated; what takes long to find
+// is found over several pages.
+func TestManyStates(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	schema := store.Uniqueness.SchemaName(s.hash)
+	const many = 200_000
+	s.exec(t, "INSERT INTO "+schema+".uniqueness_state_details SELECT 'SHA-256', int8send(n), 0 FROM generate_series(1::bigint, $1) n", many)
+	s.exec(t, "UPDATE "+schema+".uniqueness_state_details SET consuming_tx_id_algo = 'SHA-256', consuming_tx_id = '\\xAB' WHERE issue_tx_id = int8send(1)")
+	ref := func(n int) string { return fmt.Sprintf("SHA-256:%016X:0", n) }
+
+	f := sandbox.UniquenessFilter{Show: "unspent", Page: sandbox.Page{Limit: sandbox.MaxPage}}
+	for next := many; next > many-3*sandbox.MaxPage; {
+		u, err := s.Uniqueness(t.Context(), string(s.hash), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(u.States) != sandbox.MaxPage {
+			t.Fatalf("a page has %d states, want %d", len(u.States), sandbox.MaxPage)
+		}
+		for _, st := range u.States {
+			if st.Ref != ref(next) {
+				t.Fatalf("state %s is where %s should be", st.Ref, ref(next))
+			}
+			next--
+		}
+		if got := u.Totals; !got.Estimated || got.Unspent < many*8/10 || got.Unspent > many*12/10 {
+			t.Errorf("totals are %+v of %d states", got, many)
+		}
+		f.After = u.Next
+	}
+
+	for _, f := range []sandbox.UniquenessFilter{{Show: "spent"}, {Find: "ab"}} {
+		s.walk = 0 // no time at all: a page for each piece of the table
+		pages, found := 0, []sandbox.UniqueState{}
+		for {
+			u, err := s.Uniqueness(t.Context(), string(s.hash), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages, found = pages+1, append(found, u.States...)
+			if f.After = u.Next; f.After == "" {
+				break
+			}
+		}
+		if diff := cmp.Diff([]sandbox.UniqueState{{Ref: ref(1), SpentBy: "SHA-256:AB"}}, found); diff != "" || pages < 3 {
+			t.Errorf("%+v finds on %d pages (-want +got):\n%s", f, pages, diff)
+		}
 	}
 }
 

@@ -15,9 +15,6 @@ import (
 	"github.com/cordage-sandbox/cordage/workers/store"
 )
 
-// countLimit bounds how many rows are counted: a total beyond it is told as this number and one.
-const countLimit = 1_000_000
-
 // Uniqueness reads what the uniqueness checker remembers of a virtual node. Errors: *NotFoundError, *BadRequestError.
 func (b *Browser) Uniqueness(ctx context.Context, vnode string, f sandbox.UniquenessFilter) (sandbox.Uniqueness, error) {
 	hash, err := ident.ParseShortHash(vnode)
@@ -39,6 +36,7 @@ func (b *Browser) Uniqueness(ctx context.Context, vnode string, f sandbox.Unique
 	u := sandbox.Uniqueness{
 		VNode: string(hash), Owner: owners[string(hash)], States: []sandbox.UniqueState{}, Transactions: []sandbox.UniqueTx{},
 	}
+	q.patience = b.walk
 	q.schema = store.QuoteIdent(store.Uniqueness.SchemaName(hash))
 	err = b.read(ctx, s.Databases[nodes].Database, func(ctx context.Context, tx pgx.Tx) error {
 		if err := hasSchema(ctx, tx, "of a virtual node "+string(hash), store.Uniqueness.SchemaName(hash)); err != nil {
@@ -63,6 +61,7 @@ type question struct {
 	algo         string // of transactions that are looked for; empty: any
 	low, high    []byte // ids that are looked for: low ≤ id < high, or ≤ high where there is nothing above; nil: all
 	limit        int
+	patience     time.Duration // see Browser.walk
 	after        position
 }
 
@@ -85,10 +84,6 @@ func newQuestion(f sandbox.UniquenessFilter) (q question, err error) {
 	}
 	if q.after, err = decodePosition(f.After); err != nil {
 		return q, err
-	}
-	const parts = 3 // of a position: algorithm, id and index, or time, algorithm and id
-	if q.after.Key != nil && len(q.after.Key) != parts {
-		return q, &BadRequestError{"after is not what a page has as its next"}
 	}
 	return q, q.find(f.Find)
 }
@@ -120,114 +115,83 @@ func (q *question) find(text string) error {
 	return nil
 }
 
-func (q *question) totals(ctx context.Context, tx pgx.Tx, t *sandbox.UniquenessTotals) error {
-	err := tx.QueryRow(ctx, fmt.Sprintf(`
-		SELECT count(*) FILTER (WHERE consuming_tx_id IS NULL), count(*) FILTER (WHERE consuming_tx_id IS NOT NULL)
-		FROM (SELECT consuming_tx_id FROM %s.uniqueness_state_details LIMIT %d) AS s`, q.schema, countLimit+1)).Scan(&t.Unspent, &t.Spent)
-	if err != nil {
-		return err
-	}
-	return tx.QueryRow(ctx, fmt.Sprintf(`
-		SELECT count(*) FILTER (WHERE result = 'A'), count(*) FILTER (WHERE result = 'R')
-		FROM (SELECT result FROM %s.uniqueness_tx_details LIMIT %d) AS t`, q.schema, countLimit+1)).Scan(&t.Accepted, &t.Rejected)
-}
-
-// readStates reads a page of states, in the order of their references; with an id, those that this transaction made or
-// consumed.
+// readStates reads a page of states. All are in the order of their references, and so are those that a transaction made
+// which is looked for; after them come those that it consumed. Those, the spent and the unspent ones have no index, and
+// are walked to.
 func (q *question) readStates(ctx context.Context, tx pgx.Tx, u *sandbox.Uniqueness) error {
-	algo, id, index := "", []byte(nil), -1
-	if k := q.after.Key; k != nil {
-		var err error
-		algo = k[0]
-		id, err = hex.DecodeString(k[1])
-		if err == nil {
-			index, err = strconv.Atoi(k[2])
-		}
-		if err != nil {
-			return &BadRequestError{"after is not what a page has as its next"}
-		}
-	}
-	rows, err := tx.Query(ctx, `
-		SELECT issue_tx_id_algo, issue_tx_id, issue_tx_output_idx, coalesce(consuming_tx_id_algo, ''), consuming_tx_id
-		FROM `+q.schema+`.uniqueness_state_details
-		WHERE (issue_tx_id_algo, issue_tx_id, issue_tx_output_idx) > ($1::text, $2::bytea, $3::int)
-			AND ($4 = '' OR (consuming_tx_id IS NULL) = ($4 = 'unspent'))
-			AND ($5::bytea IS NULL OR issue_tx_id BETWEEN $5 AND $6 AND $7 IN ('', issue_tx_id_algo)
-				OR consuming_tx_id BETWEEN $5 AND $6 AND $7 IN ('', consuming_tx_id_algo))
-		ORDER BY 1, 2, 3 LIMIT $8`, algo, notNil(id), index, q.only, q.low, q.high, q.algo, q.limit+1)
-	if err != nil {
-		return err
-	}
-	var byAlgo string
-	var by []byte
-	var last []string
-	_, err = pgx.ForEachRow(rows, []any{&algo, &id, &index, &byAlgo, &by}, func() error {
-		if len(u.States) == q.limit {
-			u.Next = position{Key: last}.encode()
-			return nil
-		}
+	table := q.schema + ".uniqueness_state_details"
+	const columns = "t.issue_tx_id_algo, t.issue_tx_id, t.issue_tx_output_idx, coalesce(t.consuming_tx_id_algo, ''), t.consuming_tx_id"
+	var algo, byAlgo string
+	var id, by []byte
+	var index int
+	into := []any{&algo, &id, &index, &byAlgo, &by}
+	take := func() {
 		state := sandbox.UniqueState{Ref: txID(algo, id) + ":" + strconv.Itoa(index)}
 		if by != nil {
 			state.SpentBy = txID(byAlgo, by)
 		}
 		u.States = append(u.States, state)
-		last = []string{algo, hex.EncodeToString(id), strconv.Itoa(index)}
-		return nil
-	})
-	return err
+	}
+	w := walk{table: table, alias: "t", from: table + " t", columns: columns, into: into, take: take, where: "true"}
+	switch q.only {
+	case "spent":
+		w.where = "t.consuming_tx_id IS NOT NULL"
+	case "unspent":
+		w.where = "t.consuming_tx_id IS NULL"
+	}
+	made := keyed{
+		from: table + " t", columns: columns, into: into, take: take, where: w.where,
+		algo: "t.issue_tx_id_algo", id: "t.issue_tx_id", index: "t.issue_tx_output_idx",
+		key: func() (string, []byte, int) { return algo, id, index },
+	}
+	walking := q.low == nil && q.only != "" || len(q.after.Key) == walkParts
+	if !walking {
+		if err := q.readKeyed(ctx, tx, made, &u.Next); err != nil || u.Next != "" || q.low == nil {
+			return err
+		}
+		q.after = position{}
+	}
+	if q.low != nil {
+		if q.only == "unspent" {
+			return nil // nothing has consumed them
+		}
+		w.where += " AND t.consuming_tx_id BETWEEN $1 AND $2 AND $3 IN ('', t.consuming_tx_id_algo)" +
+			" AND NOT (t.issue_tx_id BETWEEN $1 AND $2 AND $3 IN ('', t.issue_tx_id_algo))" // which has been shown
+		w.args = []any{q.low, q.high, q.algo}
+	}
+	return q.walk(ctx, tx, w, q.limit-len(u.States), &u.Next)
 }
 
-// readTransactions reads a page of transactions, the latest first.
+// readTransactions reads a page of transactions: the latest first, or, where one is looked for, in the order of their ids.
 func (q *question) readTransactions(ctx context.Context, tx pgx.Tx, u *sandbox.Uniqueness) error {
-	before, algo, id := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), "", []byte(nil)
-	if k := q.after.Key; k != nil {
-		var err error
-		algo = k[1]
-		before, err = time.Parse(time.RFC3339Nano, k[0])
-		if err == nil {
-			id, err = hex.DecodeString(k[2])
-		}
-		if err != nil {
-			return &BadRequestError{"after is not what a page has as its next"}
-		}
+	details, rejected := q.schema+".uniqueness_tx_details", q.schema+".uniqueness_rejected_txs"
+	const columns = "d.tx_id_algo, d.tx_id, d.originator_x500_name, d.result, d.commit_timestamp, d.expiry_datetime, r.error_details"
+	from, where := details+" d LEFT JOIN "+rejected+" r USING (tx_id_algo, tx_id)", "true"
+	first, alias := details, "d"
+	switch q.only {
+	case "A":
+		where = "d.result = 'A'"
+	case "R": // of which there may be few among many
+		from, first, alias = rejected+" r JOIN "+details+" d USING (tx_id_algo, tx_id)", rejected, "r"
 	}
-	rows, err := tx.Query(ctx, `
-		SELECT t.tx_id_algo, t.tx_id, t.originator_x500_name, t.result, t.commit_timestamp, t.expiry_datetime, r.error_details
-		FROM `+q.schema+`.uniqueness_tx_details t LEFT JOIN `+q.schema+`.uniqueness_rejected_txs r USING (tx_id_algo, tx_id)
-		WHERE (t.commit_timestamp, t.tx_id_algo, t.tx_id) < ($1::timestamp, $2::text, $3::bytea)
-			AND $4 IN ('', t.result::text)
-			AND ($5::bytea IS NULL OR t.tx_id BETWEEN $5 AND $6 AND $7 IN ('', t.tx_id_algo))
-		ORDER BY t.commit_timestamp DESC, t.tx_id_algo DESC, t.tx_id DESC LIMIT $8`,
-		before, algo, notNil(id), q.only, q.low, q.high, q.algo, q.limit+1)
-	if err != nil {
-		return err
-	}
+	var algo, result string
+	var id, why []byte
 	var t sandbox.UniqueTx
-	var result string
-	var details []byte
-	var last []string
-	_, err = pgx.ForEachRow(rows, []any{&algo, &id, &t.Originator, &result, &t.Committed, &t.Expires, &details}, func() error {
-		if len(u.Transactions) == q.limit {
-			u.Next = position{Key: last}.encode()
-			return nil
-		}
+	into := []any{&algo, &id, &t.Originator, &result, &t.Committed, &t.Expires, &why}
+	take := func() {
 		t.ID, t.Result, t.Error = txID(algo, id), "accepted", ""
 		if result != "A" {
-			t.Result, t.Error = "rejected", string(details)
+			t.Result, t.Error = "rejected", string(why)
 		}
 		u.Transactions = append(u.Transactions, t)
-		last = []string{t.Committed.Format(time.RFC3339Nano), algo, hex.EncodeToString(id)}
-		return nil
-	})
-	return err
+	}
+	if q.low != nil {
+		return q.readKeyed(ctx, tx, keyed{
+			from: from, columns: columns, into: into, take: take, where: where, algo: alias + ".tx_id_algo", id: alias + ".tx_id", index: "0::int",
+			key: func() (string, []byte, int) { return algo, id, 0 },
+		}, &u.Next)
+	}
+	return q.walk(ctx, tx, walk{table: first, alias: alias, from: from, columns: columns, into: into, take: take, where: where}, q.limit, &u.Next)
 }
 
 func txID(algo string, id []byte) string { return algo + ":" + strings.ToUpper(hex.EncodeToString(id)) }
-
-// notNil makes an empty bytea of nil, which would be NULL.
-func notNil(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
-}

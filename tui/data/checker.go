@@ -83,6 +83,9 @@ func (c *checker) update(msg tea.Msg, v *View) tea.Cmd {
 	case checkerMsg:
 		if msg.of == c && msg.asked == c.asked {
 			c.take(msg)
+			if c.fault == nil && c.len() == 0 && c.got.Next != "" { // nothing was found yet, in a large table
+				return c.ask(v.source, c.got.Next)
+			}
 		}
 		return nil
 	case tea.KeyPressMsg:
@@ -196,6 +199,8 @@ func (c *checker) render(f screen.Frame, w, h int, focused bool) string {
 	switch {
 	case c.pages == 0 && c.fault == nil:
 		body = screen.Middle([]string{t.Dim.Render("asking")}, w, h)
+	case c.len() == 0 && c.loading:
+		body = screen.Middle([]string{t.Dim.Render("looking")}, w, h)
 	case c.len() == 0:
 		what := "none"
 		if c.find != "" {
@@ -217,7 +222,11 @@ func (c *checker) totals(f screen.Frame) string {
 	number := func(n int64, word string) string {
 		return t.Text.Render(screen.Count(n)) + t.Dim.Render(" "+word)
 	}
-	return strings.Join([]string{
+	about := ""
+	if n.Estimated {
+		about = t.Dim.Render("about ")
+	}
+	return about + strings.Join([]string{
 		number(n.Unspent, "unspent"), number(n.Spent, "spent"), number(n.Accepted, "accepted"), number(n.Rejected, "rejected"),
 	}, t.Faint.Render("  "+t.Signs.V+"  "))
 }

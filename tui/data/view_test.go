@@ -116,7 +116,12 @@ func (s *source) Uniqueness(_ context.Context, vnode string, f sandbox.Uniquenes
 	}
 	id := func(n int) string { return "SHA-256D:" + strings.Repeat(fmt.Sprintf("%02X", n), 32) }
 	u := sandbox.Uniqueness{VNode: vnode, Owner: alice, Totals: sandbox.UniquenessTotals{Unspent: 12_345, Spent: 2, Accepted: 6100, Rejected: 1}}
-	if f.Find == "FF" {
+	switch {
+	case f.Find == "FF":
+		return u, nil
+	case f.Find == "EE" && f.After != "further": // a large table, of which a page is told before anything is found
+		u.Totals.Estimated = true
+		u.Next = map[string]string{"": "far", "far": "further"}[f.After]
 		return u, nil
 	}
 	switch f.Show {
@@ -324,6 +329,11 @@ func TestChecker(t *testing.T) {
 	}
 	if got := len(s.asked) - before; got != databasesEvery+checkerEvery {
 		t.Errorf("in %d seconds %d questions are asked", checkerEvery*databasesEvery, got)
+	}
+	_, cmd = v.Update(screen.FilterMsg{Text: "EE"})
+	d.Run(cmd)
+	if s.last() != `unspent of `+hash+`, find "EE", after "further"` || c.len() != 3 {
+		t.Errorf("empty pages of a large table end the search: the last question is %s, %d states are shown", s.last(), c.len())
 	}
 }
 
