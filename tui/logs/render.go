@@ -47,9 +47,12 @@ func (v *View) head(f screen.Frame) string {
 		right = append(right, t.Warn.Render(t.Signs.Warning+" "+screen.Cut(screen.Line(v.fault.Error()), 40)))
 	}
 	right = append(right, t.Dim.Render(screen.Plural(len(v.seen), "line")))
-	if v.follow {
+	switch away := screen.Away(f); {
+	case away != "":
+		right = append(right, t.Warn.Render(away))
+	case v.follow:
 		right = append(right, t.Good.Render(t.Signs.Down+" following"))
-	} else {
+	default:
 		right = append(right, t.Dim.Render("f follows"))
 	}
 	return screen.Ends(left, strings.Join(right, "  ")+" ", f.Width)
@@ -57,7 +60,9 @@ func (v *View) head(f screen.Frame) string {
 
 func (v *View) none(f screen.Frame, h int) []string {
 	text := "no lines yet"
-	if len(v.all) > 0 {
+	if away := screen.Away(f); away != "" {
+		text = away
+	} else if len(v.all) > 0 {
 		text = "none of " + screen.Plural(len(v.all), "line") + " is chosen: esc, v or n choose others"
 	}
 	return strings.Split(screen.Middle([]string{f.Theme.Dim.Render(text)}, f.Width, h), "\n")

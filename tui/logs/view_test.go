@@ -67,6 +67,7 @@ func TestLooks(t *testing.T) {
 		"nodes":   func(d *tuitest.View, _ *View) { d.Press("n", "down", "space") },
 		"filter":  func(d *tuitest.View, _ *View) { d.Update(screen.FilterMsg{Text: "re(ady|fused)"}) },
 		"none":    func(d *tuitest.View, _ *View) { d.Update(screen.FilterMsg{Text: "zzz"}) },
+		"lost":    func(d *tuitest.View, _ *View) { d.State.Link = screen.Lost },
 		"fault": func(d *tuitest.View, v *View) {
 			d.Update(screen.FeedMsg[sandbox.LogLine]{Feed: v.feed, Err: errors.New("follow the logs: connection reset"), Dropped: 12})
 		},

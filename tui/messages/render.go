@@ -68,7 +68,9 @@ func (v *View) head(f screen.Frame) string {
 		right = append(right, t.Warn.Render(t.Signs.Warning+" "+screen.Cut(screen.Line(v.fault.Error()), f.Width/2)))
 	}
 	right = append(right, t.Dim.Render(screen.Plural(len(v.seen), "message")))
-	switch {
+	switch away := screen.Away(f); {
+	case away != "":
+		right = append(right, t.Warn.Render(away))
 	case v.paused:
 		right = append(right, t.Warn.Render(t.Signs.Paused+" paused, "+screen.Count(int64(len(v.held)))+" held"))
 	case v.follow:
@@ -84,7 +86,9 @@ func (v *View) list(f screen.Frame, w, h int) string {
 	t := f.Theme
 	if len(v.seen) == 0 {
 		text := []string{t.Dim.Render("no messages yet: they are seen here as they pass")}
-		if len(v.all) > 0 {
+		if away := screen.Away(f); away != "" {
+			text = []string{t.Warn.Render(away)}
+		} else if len(v.all) > 0 {
 			text = []string{t.Dim.Render("none of " + screen.Plural(len(v.all), "message") + " has the text")}
 		}
 		return screen.Middle(text, w, h)

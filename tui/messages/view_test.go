@@ -125,6 +125,7 @@ func TestLooks(t *testing.T) {
 	for name, prepare := range map[string]func(d *tuitest.View, v *View, s *source){
 		"follow":  func(*tuitest.View, *View, *source) {},
 		"empty":   func(_ *tuitest.View, v *View, _ *source) { v.all = nil; v.search() },
+		"lost":    func(d *tuitest.View, v *View, _ *source) { v.all = nil; v.search(); d.State.Link = screen.Lost },
 		"details": func(d *tuitest.View, _ *View, _ *source) { d.Press("k", "k", "enter") },
 		"deleted": func(d *tuitest.View, _ *View, _ *source) { d.Press("enter") },
 		"search": func(d *tuitest.View, _ *View, _ *source) {

@@ -159,3 +159,16 @@ func Looking(f Frame) string {
 	}
 	return Middle(lines, f.Width, f.Height)
 }
+
+// Away tells why nothing new comes from the sandbox; empty while there is a supervisor that answers.
+func Away(f Frame) string {
+	switch f.State.Link {
+	case Connected:
+		return ""
+	case Lost:
+		return "nothing comes: the supervisor is lost"
+	case Absent:
+		return "nothing comes: the sandbox is not running"
+	}
+	return "looking for the sandbox"
+}

@@ -116,10 +116,10 @@ func (v *View) empty(f screen.Frame) []string {
 
 func (v *View) nodeList(f screen.Frame, rows []row, w int) string {
 	t := f.Theme
-	columns := []screen.Column{{Title: "X.500 name", Stretch: true}, {Title: "short hash"}, {Title: "CPI", Most: 18}, {Title: "state"}}
-	const figuresFrom = 76 // cells; in less, where the details stand beside the list, the name needs the room
-	figures := w >= figuresFrom
-	if figures {
+	const allFrom = 76 // cells; in less, where the details stand beside the list, the name needs the room
+	columns, all := []screen.Column{{Title: "X.500 name", Stretch: true}, {Title: "short hash"}, {Title: "state"}}, w >= allFrom
+	if all {
+		columns = append(columns, screen.Column{Title: "CPI", Most: 18})
 		databases := "DBs"
 		if w > 100 {
 			databases = "databases"
@@ -129,11 +129,9 @@ func (v *View) nodeList(f screen.Frame, rows []row, w int) string {
 	return v.nodeTable.Render(f, columns, len(rows), func(i int) screen.Row {
 		r := rows[i]
 		state, style := v.rowState(f, r)
-		cells := screen.Row{
-			{Text: screen.Line(r.name()), Style: t.Text}, {Text: r.hash(), Style: t.Data}, {Text: screen.Line(r.cpi()), Style: t.Dim}, {Text: state, Style: style},
-		}
-		if figures {
-			cells = append(cells, screen.Cell{Text: v.sizes(r.hash(), w > 100), Style: t.Dim}, screen.Cell{Text: v.keyCount(r.hash()), Style: t.Dim})
+		cells := screen.Row{{Text: screen.Line(r.name()), Style: t.Text}, {Text: r.hash(), Style: t.Data}, {Text: state, Style: style}}
+		if all {
+			cells = append(cells, screen.Cell{Text: screen.Line(r.cpi()), Style: t.Dim}, screen.Cell{Text: v.sizes(r.hash(), w > 100), Style: t.Dim}, screen.Cell{Text: v.keyCount(r.hash()), Style: t.Dim})
 		}
 		return cells
 	}, w, v.nodePage()+1, !v.onCPIs && v.dialog == nil)
