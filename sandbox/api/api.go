@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
@@ -84,6 +83,10 @@ func (s *Server) routes() http.Handler {
 	maps.Copy(answers, s.looks())
 	for pattern, h := range answers {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := checkQuery(pattern, r); err != nil {
+				s.refuse(w, r, err)
+				return
+			}
 			answer, err := h(r)
 			if err != nil {
 				s.refuse(w, r, err)
@@ -94,7 +97,13 @@ func (s *Server) routes() http.Handler {
 	}
 	for _, handlers := range []map[string]http.HandlerFunc{s.streams(), s.exchanges()} {
 		for pattern, h := range handlers {
-			mux.HandleFunc(pattern, h)
+			mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+				if err := checkQuery(pattern, r); err != nil {
+					s.refuse(w, r, err)
+					return
+				}
+				h(w, r)
+			})
 		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -254,18 +263,6 @@ func readBody(r *http.Request, into any) error {
 		return badRequest("read the body: " + err.Error())
 	}
 	return nil
-}
-
-func number(r *http.Request, name string, otherwise int) (int, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return otherwise, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, badRequest(fmt.Sprintf("%s=%q is no number", name, text))
-	}
-	return n, nil
 }
 
 func write(w http.ResponseWriter, status int, v any) {

@@ -31,6 +31,9 @@ func TestBadRequests(t *testing.T) {
 		"a tail of no number":  {"GET", "/v1/messages?tail=all", "", 400, "bad-request", `tail="all"`},
 		"lines of no number":   {"GET", "/v1/logs?tail=all", "", 400, "bad-request", `tail="all"`},
 		"a page of no number":  {"GET", "/v1/databases/config/tables/config/rows?limit=all", "", 400, "bad-request", `limit="all"`},
+		"a filter mistyped":    {"GET", "/v1/logs?levl=warn", "", 400, "bad-request", `/v1/logs has no parameter "levl"; there are follow, level, match, node, tail`},
+		"a filter of none":     {"GET", "/v1/nodes?role=rest", "", 400, "bad-request", `no parameter "role"; it takes none`},
+		"follow of no number":  {"GET", "/v1/topology?follow=true", "", 400, "bad-request", `follow="true": it is 0 or 1`},
 		"since of no number":   {"GET", "/v1/events?since=x", "", 400, "bad-request", `since="x"`},
 	} {
 		t.Run(name, func(t *testing.T) {

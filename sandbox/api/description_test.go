@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -19,7 +20,8 @@ import (
 type description struct {
 	Paths      map[string]map[string]any `yaml:"paths"`
 	Components struct {
-		Schemas map[string]struct {
+		Parameters map[string]map[string]any `yaml:"parameters"`
+		Schemas    map[string]struct {
 			Properties map[string]any `yaml:"properties"`
 		} `yaml:"schemas"`
 	} `yaml:"components"`
@@ -83,7 +85,13 @@ func TestDescriptionHasEveryMember(t *testing.T) {
 		"NodeConfig": sandbox.NodeConfig{}, "ConfigSetting": sandbox.Setting{},
 		"Profile": sandbox.Profile{}, "Segment": sandbox.Segment{}, "Stop": Stop{},
 	}
-	for name, schema := range read(t).Components.Schemas {
+	schemas := read(t).Components.Schemas
+	for name := range types {
+		if _, ok := schemas[name]; !ok {
+			t.Errorf("type %s is not described", name)
+		}
+	}
+	for name, schema := range schemas {
 		value, ok := types[name]
 		if !ok {
 			t.Errorf("schema %s is of no type that is known here", name)
@@ -100,6 +108,58 @@ func TestDescriptionHasEveryMember(t *testing.T) {
 			t.Errorf("members of %s (-described +%T):\n%s", name, value, diff)
 		}
 	}
+}
+
+// TestDescriptionHasEveryParameter of the query.
+func TestDescriptionHasEveryParameter(t *testing.T) {
+	t.Parallel()
+	d := read(t)
+	described := map[string][]string{}
+	for path, operations := range d.Paths {
+		for method, operation := range operations {
+			if method == "parameters" {
+				continue
+			}
+			pattern := strings.ToUpper(method) + " " + path
+			for _, given := range []any{operations["parameters"], operation} {
+				if o, ok := given.(map[string]any); ok {
+					given = o["parameters"]
+				}
+				list, _ := given.([]any)
+				for _, p := range list {
+					if name := d.queryName(t, p); name != "" {
+						described[pattern] = append(described[pattern], name)
+					}
+				}
+			}
+			slices.Sort(described[pattern])
+		}
+	}
+	maps.DeleteFunc(described, func(_ string, names []string) bool { return len(names) == 0 })
+	served := map[string][]string{}
+	for pattern, names := range queries() {
+		served[pattern] = slices.Sorted(slices.Values(names))
+	}
+	if diff := cmp.Diff(described, served); diff != "" {
+		t.Errorf("parameters (-described +served):\n%s", diff)
+	}
+}
+
+// queryName is the name of a parameter that is part of the query; empty for one of the path.
+func (d description) queryName(t *testing.T, parameter any) string {
+	t.Helper()
+	p, _ := parameter.(map[string]any)
+	if ref, ok := p["$ref"].(string); ok {
+		p = d.Components.Parameters[strings.TrimPrefix(ref, "#/components/parameters/")]
+	}
+	name, _ := p["name"].(string)
+	if name == "" {
+		t.Errorf("a parameter has no name: %v", parameter)
+	}
+	if p["in"] != "query" {
+		return ""
+	}
+	return name
 }
 
 func membersOf(t reflect.Type) (names []string) {

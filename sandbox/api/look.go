@@ -50,7 +50,7 @@ func pageOf(r *http.Request) (sandbox.Page, error) {
 
 // topology answers with one observation or, if it is to follow, streams them.
 func (s *Server) topology(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Get("follow") != "1" {
+	if !follows(r) {
 		t, err := s.supervisor.Topology(r.Context())
 		if err != nil {
 			s.refuse(w, r, err)
@@ -89,7 +89,7 @@ func (s *Server) merged(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	f := sandbox.LogFilter{Level: q.Get("level"), Match: q.Get("match"), Tail: tail, Follow: q.Get("follow") == "1"}
+	f := sandbox.LogFilter{Level: q.Get("level"), Match: q.Get("match"), Tail: tail, Follow: follows(r)}
 	if names := q.Get("node"); names != "" {
 		f.Nodes = strings.Split(names, ",")
 	}

@@ -64,11 +64,10 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	follow := r.URL.Query().Get("follow") == "1"
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
-	from, err := s.openLog(ctx, r.PathValue("node"), tail, follow)
+	from, err := s.openLog(ctx, r.PathValue("node"), tail, follows(r))
 	if err != nil {
 		s.refuse(w, r, err)
 		return
