@@ -282,6 +282,9 @@ func (a *app) announce(ctx context.Context, c *client.Client, running, profile b
 		state := "is ready"
 		if running {
 			state = "is running already"
+			if info.Phase == sandbox.PhaseDegraded {
+				state += ", but not all of its nodes are ready: cordage status" + nameFlag(info.Name)
+			}
 		}
 		_, err := fmt.Fprintf(w, `sandbox %s %s
   REST API    %s  (login and password: cordage credentials%s)
