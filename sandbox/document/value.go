@@ -39,8 +39,13 @@ func (r *Reader) Entries(n ast.Node, what string, allowed ...string) []Entry {
 	return out
 }
 
-// Required notes the members that an object needs and does not have.
+// Required notes the members that an object needs and does not have. What is no object has been refused by Entries.
 func (r *Reader) Required(n ast.Node, what string, got []Entry, names ...string) {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+	default:
+		return
+	}
 	for _, name := range names {
 		if !slices.ContainsFunc(got, func(e Entry) bool { return e.Key == name }) {
 			r.Fault(r.Pos(n), "%s needs %s", what, name)

@@ -2,6 +2,8 @@ package lang
 
 import (
 	"maps"
+	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -17,7 +19,7 @@ func (d *decoder) rest(n ast.Node) Action {
 		case "method":
 			a.Method = d.OneOf(e.Value, "method", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS")
 		case "path":
-			a.Path = d.value(e.Value)
+			a.Path = d.path(e.Value)
 		case "query":
 			a.Query = d.values(e.Value, "query")
 		case "json":
@@ -52,6 +54,15 @@ func (d *decoder) rest(n ast.Node) Action {
 	return a
 }
 
+// path is the path of a REST request; one that is written out must begin with a slash.
+func (d *decoder) path(n ast.Node) Value {
+	v := d.text(n, "path")
+	if literal, ok := v.node.(string); ok && d.Clean(v.Pos) && !strings.HasPrefix(literal, "/") {
+		d.Fault(v.Pos, "path is %q; it must begin with /, and is below /api/v1", literal)
+	}
+	return v
+}
+
 func (d *decoder) values(n ast.Node, what string) map[string]Value {
 	out := map[string]Value{}
 	for _, e := range d.Entries(n, what) {
@@ -66,10 +77,10 @@ func (d *decoder) notary(n ast.Node) Action {
 	d.Required(n, "notary", got, "vnode", "requests")
 	for _, e := range got {
 		if e.Key == "vnode" {
-			a.VirtualNode = d.value(e.Value)
+			a.VirtualNode = d.text(e.Value, e.Key)
 			continue
 		}
-		for _, item := range d.List(e.Value, "requests") {
+		for _, item := range d.some(e.Value, "requests") {
 			a.Requests = append(a.Requests, d.notaryRequest(item))
 		}
 	}
@@ -85,7 +96,7 @@ func (d *decoder) notaryRequest(n ast.Node) NotaryRequest {
 		v := d.value(e.Value)
 		switch e.Key {
 		case "txId":
-			r.TxID = v
+			r.TxID = d.text(e.Value, e.Key)
 		case "inputStates":
 			r.Inputs = &v
 		case "referenceStates":
@@ -110,9 +121,9 @@ func (d *decoder) sql(n ast.Node) Action {
 	for _, e := range got {
 		switch e.Key {
 		case "database":
-			a.Database = d.value(e.Value)
+			a.Database = d.text(e.Value, e.Key)
 		case "query":
-			a.Query = d.value(e.Value)
+			a.Query = d.text(e.Value, e.Key)
 		case "args":
 			for _, item := range d.List(e.Value, "args") {
 				a.Args = append(a.Args, d.value(item))
@@ -131,7 +142,7 @@ func (d *decoder) worker(n ast.Node) Action {
 	}
 	a.Op = got[0].Key
 	if a.Op != "scale" {
-		a.Node = d.value(got[0].Value)
+		a.Node = d.text(got[0].Value, a.Op)
 		return a
 	}
 	counts := d.Entries(got[0].Value, "scale", roles()...)
@@ -158,7 +169,19 @@ func (d *decoder) clock(n ast.Node) Action {
 		}
 		return a
 	}
-	a.Value = d.value(got[0].Value)
+	a.Value = d.text(got[0].Value, a.Op)
+	literal, ok := a.Value.node.(string)
+	switch {
+	case !ok || literal == "": // an expression, or a fault that has been noted
+	case a.Op == "advance":
+		if by, err := time.ParseDuration(literal); err != nil || by == 0 {
+			d.Fault(a.Value.Pos, "advance is %q; it must be a duration such as 90s, 15m or -1h30m", literal)
+		}
+	default:
+		if _, err := time.Parse(time.RFC3339Nano, literal); err != nil {
+			d.Fault(a.Value.Pos, "%s is %q; it must be a time such as 2030-06-01T12:00:00Z", a.Op, literal)
+		}
+	}
 	return a
 }
 
@@ -170,7 +193,7 @@ func (d *decoder) pkg(n ast.Node) Action {
 		v := func() *Value { x := d.value(e.Value); return &x }
 		switch e.Key {
 		case "cpi":
-			a.CPI = d.value(e.Value)
+			a.CPI = d.text(e.Value, e.Key)
 		case "version":
 			a.Version = v()
 		case "content":
@@ -192,6 +215,7 @@ func (d *decoder) each(n ast.Node) Action {
 	a := Each{From: 1}
 	got := d.Entries(n, "each", "var", "from", "to", "parallel", "steps")
 	d.Required(n, "each", got, "var", "to", "steps")
+	var to ast.Node
 	outside := maps.Clone(d.compiler.known) // what is saved inside is not seen after
 	defer func() { d.compiler.known = outside }()
 	for _, e := range got {
@@ -203,9 +227,13 @@ func (d *decoder) each(n ast.Node) Action {
 			a.From = d.Number(e.Value, "from", 0, maxSteps)
 		case "to":
 			a.To = d.Number(e.Value, "to", 0, maxSteps)
+			to = e.Value
 		case "parallel":
 			a.Parallel = d.Bool(e.Value, "parallel")
 		}
+	}
+	if to != nil && a.To < a.From {
+		d.Fault(d.Pos(to), "to is %d, and from is %d: there would be no round", a.To, a.From)
 	}
 	for _, e := range got {
 		if e.Key == "steps" {

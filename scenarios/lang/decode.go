@@ -91,7 +91,7 @@ func (d *decoder) duration(n ast.Node, what string, most time.Duration) time.Dur
 
 func (d *decoder) steps(n ast.Node) []Step {
 	var steps []Step
-	for _, item := range d.List(n, "steps") {
+	for _, item := range d.some(n, "steps") {
 		steps = append(steps, d.step(item))
 	}
 	return steps
@@ -132,6 +132,7 @@ func (d *decoder) step(n ast.Node) Step {
 	for _, e := range after {
 		if e.Key == "expect" {
 			s.Expect = d.expect(e.Value)
+			d.members(s)
 		}
 	}
 	for _, e := range after {
@@ -149,7 +150,7 @@ func (d *decoder) step(n ast.Node) Step {
 			}
 		}
 	}
-	if _, check := s.Action.(Check); check && s.Expect.Empty() {
+	if _, check := s.Action.(Check); check && s.Expect.Empty() && d.Clean(s.Pos) {
 		d.Fault(s.Pos, "the step does nothing; it needs one of %s, or expect", strings.Join(kinds, ", "))
 	}
 	if s.Within > 0 && s.Expect.Empty() {
@@ -159,6 +160,20 @@ func (d *decoder) step(n ast.Node) Step {
 		s.Name = s.Action.Kind()
 	}
 	return s
+}
+
+// members refuses expectations of what the outcome of the step never has.
+func (d *decoder) members(s Step) {
+	members := outcome(s.Action)
+	for _, a := range slices.Concat(s.Expect.Fields, s.Expect.Has) {
+		switch {
+		case slices.Contains(members, a.Name):
+		case len(members) == 0:
+			d.Fault(a.Pos, "a step %q has no outcome, and so no %q; it may expect only that", s.Action.Kind(), a.Name)
+		default:
+			d.Fault(a.Pos, "the outcome of %s has no %q; it has %s", s.Action.Kind(), a.Name, strings.Join(members, ", "))
+		}
+	}
 }
 
 func (d *decoder) expect(n ast.Node) Expect {
@@ -171,7 +186,7 @@ func (d *decoder) expect(n ast.Node) Expect {
 				items = seq.Values
 			}
 			for _, item := range items {
-				x.That = append(x.That, d.expr(d.Pos(item), d.Text(item, "an expression")))
+				x.That = append(x.That, d.condition(item))
 			}
 		case "has":
 			for _, h := range d.Entries(e.Value, "has") {

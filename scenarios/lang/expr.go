@@ -73,7 +73,8 @@ type compiler struct {
 	environments map[string]*cel.Env
 }
 
-func (c *compiler) compile(pos Pos, text string) (Expr, error) {
+// compile compiles an expression; boolean refuses one that can never be true or false.
+func (c *compiler) compile(pos Pos, text string, boolean bool) (Expr, error) {
 	env, err := c.environment()
 	if err != nil {
 		return Expr{}, err
@@ -82,6 +83,9 @@ func (c *compiler) compile(pos Pos, text string) (Expr, error) {
 	if err := issues.Err(); err != nil {
 		first := issues.Errors()[0]
 		return Expr{}, fmt.Errorf("in the expression %q, character %d: %s", text, first.Location.Column()+1, first.Message)
+	}
+	if kind := ast.OutputType(); boolean && !kind.IsExactType(cel.BoolType) && !kind.IsExactType(cel.DynType) {
+		return Expr{}, fmt.Errorf("the expression %q is of type %s; it must be true or false", text, kind)
 	}
 	program, err := env.Program(ast, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(1000))
 	if err != nil {

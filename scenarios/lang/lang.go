@@ -113,7 +113,7 @@ type Package struct {
 	Version *Value
 	Content string // notary: R3's released notary CPKs; sample: a small CPK made on the spot
 	Members *Value // list of names of the static group
-	Damage  string // "", unsigned, truncated, altered, untrusted
+	Damage  string // "", unsigned, truncated, altered
 	GroupID *Value // default: a new one
 }
 
@@ -140,6 +140,26 @@ func (Package) Kind() string  { return "package" }
 func (Parallel) Kind() string { return "parallel" }
 func (Each) Kind() string     { return "each" }
 func (Check) Kind() string    { return "check" }
+
+// outcome tells the members of an action's outcome.
+func outcome(a Action) []string {
+	switch a.(type) {
+	case REST:
+		return []string{"status", "headers", "body"}
+	case Notary:
+		return []string{"results"}
+	case SQL:
+		return []string{"rows"}
+	case Worker:
+		return []string{"nodes"}
+	case Clock:
+		return []string{"now"}
+	case Package:
+		return []string{"file", "certificate", "checksum", "groupId", "name", "version"}
+	default:
+		return nil
+	}
+}
 
 // Expect is what must hold of a step's outcome. Values are compared exactly; Has compares the members it names.
 type Expect struct {

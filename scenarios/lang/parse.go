@@ -63,6 +63,25 @@ func (d *decoder) value(n ast.Node) Value {
 	return v
 }
 
+// text is a value that is to be a text: what can never be one is a fault.
+func (d *decoder) text(n ast.Node, what string) Value {
+	switch n.(type) {
+	case *ast.NullNode, *ast.SequenceNode, *ast.MappingNode, *ast.MappingValueNode:
+		d.Fault(d.Pos(n), "%s must be a text, not %s", what, document.Kind(n))
+		return Value{Pos: d.Pos(n)}
+	}
+	return d.value(n)
+}
+
+// some gives the items of a list that must have some.
+func (d *decoder) some(n ast.Node, what string) []ast.Node {
+	items := d.List(n, what)
+	if _, list := n.(*ast.SequenceNode); list && len(items) == 0 {
+		d.Fault(d.Pos(n), "%s is an empty list", what)
+	}
+	return items
+}
+
 // template is s itself where it holds no expression.
 func (d *decoder) template(pos Pos, s string) any {
 	texts, exprs, err := splitTemplate(s)
@@ -81,9 +100,18 @@ func (d *decoder) template(pos Pos, s string) any {
 }
 
 func (d *decoder) expr(pos Pos, text string) Expr {
-	e, err := d.compiler.compile(pos, text)
+	e, err := d.compiler.compile(pos, text, false)
 	if err != nil {
 		d.Fault(pos, "%v", err)
+	}
+	return e
+}
+
+// condition is an expression that must be true.
+func (d *decoder) condition(n ast.Node) Expr {
+	e, err := d.compiler.compile(d.Pos(n), d.Text(n, "an expression"), true)
+	if err != nil {
+		d.Fault(d.Pos(n), "%v", err)
 	}
 	return e
 }

@@ -95,7 +95,25 @@ func TestParseFaults(t *testing.T) {
 		"duplicate member":                 {"name: a\nname: b\n", []string{"f.yaml:2:1: not valid YAML"}},
 		"deep":                             {"name: " + strings.Repeat("[", 1000), []string{"nested deeper"}},
 		"deep lists":                       {"name: a\nsteps:\n" + strings.Repeat("- ", 1000) + "a\n", []string{"nested deeper"}},
-		"two brokers":                      {"name: a\nbrokers: 2\nsteps: [{expect: {that: 'true'}}]\n", []string{"f.yaml:2:10: brokers is 2; a sandbox has 1 or 3"}},
+		"not an object where one is needed": {"name: a\nsteps:\n  - rest: 5\n  - 7\n", []string{
+			"f.yaml:3:11: rest must be an object, not a number", "f.yaml:4:5: a step must be an object, not a number"}},
+		"empty lists": {"name: a\nsteps:\n  - parallel: []\n  - notary: {vnode: x, requests: []}\n", []string{
+			"f.yaml:3:15: steps is an empty list", "f.yaml:4:34: requests is an empty list"}},
+		"no round": {"name: a\nsteps: [{each: {var: n, from: 5, to: 2, steps: [{expect: {that: 'true'}}]}}]\n", []string{
+			"f.yaml:2:38: to is 2, and from is 5: there would be no round"}},
+		"no texts": {"name: a\nsteps:\n  - clock: {advance: }\n  - sql: {database: [a], query: {}}\n", []string{
+			"f.yaml:3:21: advance must be a text, not empty", "f.yaml:4:21: database must be a text, not a list", "f.yaml:4:33: query must be a text, not an object"}},
+		"no times": {"name: a\nsteps:\n  - clock: {freeze: tomorrow}\n  - clock: {advance: 1 hour}\n  - clock: {set: \"${run}\"}\n", []string{
+			`f.yaml:3:21: freeze is "tomorrow"; it must be a time such as 2030-06-01T12:00:00Z`,
+			`f.yaml:4:22: advance is "1 hour"; it must be a duration such as 90s, 15m or -1h30m`}},
+		"path without slash": {"name: a\nsteps: [{rest: {method: GET, path: cpi}}, {rest: {method: GET, path: \"${run}\"}}]\n", []string{
+			`f.yaml:2:36: path is "cpi"; it must begin with /`}},
+		"no such outcome": {"name: a\nsteps:\n  - rest: {method: GET, path: /x}\n    expect: {rows: []}\n  - expect: {status: 200, that: 'true'}\n", []string{
+			`f.yaml:4:14: the outcome of rest has no "rows"; it has status, headers, body`,
+			`f.yaml:5:14: a step "check" has no outcome, and so no "status"; it may expect only that`}},
+		"no condition": {"name: a\nsteps: [{expect: {that: '1 + 1'}}]\n", []string{
+			`f.yaml:2:25: the expression "1 + 1" is of type int; it must be true or false`}},
+		"two brokers": {"name: a\nbrokers: 2\nsteps: [{expect: {that: 'true'}}]\n", []string{"f.yaml:2:10: brokers is 2; a sandbox has 1 or 3"}},
 		"too many replicas": {"name: a\nreplicas: {database: 99, lb: 1}\nsteps: [{expect: {that: 'true'}}]\n", []string{
 			"f.yaml:2:22: replicas of database is 99; it must be from 1 to 8", `replicas has no member "lb"`}},
 	} {
