@@ -42,7 +42,10 @@ const answerLimit = 10 * time.Second
 // command line. Where nobody names one, the usual sockets are tried, those of rootless engines and Podman included.
 //
 // Errors: *EngineError.
-func Connect(ctx context.Context) (*Engine, error) { return ownSurroundings().connect(ctx) }
+func Connect(ctx context.Context) (*Engine, error) {
+	settle()
+	return ownSurroundings().connect(ctx)
+}
 
 func (s surroundings) connect(ctx context.Context) (*Engine, error) {
 	all, err := s.places()
@@ -96,28 +99,39 @@ type silence struct{}
 
 func (silence) Printf(string, ...any) {}
 
-var settle sync.Once //nolint:gochecknoglobals // guards the settings of a library, which are its globals
+// The settings of the library that makes containers are its globals.
+//
+//nolint:gochecknoglobals // as said above
+var (
+	settled sync.Once
+	placed  sync.Once
+)
 
-// maker gives what makes containers in a network. The library behind it finds an engine by rules of its own and settings of
-// its users' tests; here it gets the engine that was found, and no such setting holds.
-func (e *Engine) maker(network string) (*testcontainers.DockerProvider, error) {
-	var err error
-	settle.Do(func() {
+// settle settles how the library behaves. It reads that once, at whatever is its first use.
+func settle() {
+	settled.Do(func() {
 		tclog.SetDefault(silence{})
+		// A sandbox outlives the command that started it: nothing may be removed when that command ends. What is left is found
+		// by its labels.
+		_ = os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true") // it cannot fail for a constant
+		// Images are named by Cordage, or by the user to Cordage, whatever the user's tests do.
+		for _, name := range []string{"TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX", "TESTCONTAINERS_SESSION_ID", "TESTCONTAINERS_PROVIDER"} {
+			_ = os.Unsetenv(name) // nor this
+		}
+	})
+}
+
+// maker gives what makes containers in a network. The library behind it finds an engine by rules of its own; here it gets the
+// one that was found.
+func (e *Engine) maker(network string) (*testcontainers.DockerProvider, error) {
+	settle()
+	var err error
+	placed.Do(func() {
 		verify := ""
 		if e.place.verify && e.place.certs != "" {
 			verify = "1"
 		}
-		for name, value := range map[string]string{
-			// A sandbox outlives the command that started it: nothing may be removed when that command ends. What is left is
-			// found by its labels.
-			"TESTCONTAINERS_RYUK_DISABLED": "true",
-			// Images are named by Cordage, or by the user to Cordage.
-			"TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX": "", "TESTCONTAINERS_SESSION_ID": "", "TESTCONTAINERS_PROVIDER": "",
-			"DOCKER_HOST": e.place.host, "DOCKER_CERT_PATH": e.place.certs, "DOCKER_TLS_VERIFY": verify,
-		} {
-			err = errors.Join(err, os.Setenv(name, value))
-		}
+		err = errors.Join(os.Setenv("DOCKER_HOST", e.place.host), os.Setenv("DOCKER_CERT_PATH", e.place.certs), os.Setenv("DOCKER_TLS_VERIFY", verify))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare to make containers: %w", err)
@@ -126,6 +140,9 @@ func (e *Engine) maker(network string) (*testcontainers.DockerProvider, error) {
 	made, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(silence{}), testcontainers.WithDefaultBridgeNetwork(network))
 	if err != nil {
 		return nil, explain("prepare to make containers", err)
+	}
+	if !made.Config().Config.RyukDisabled {
+		return nil, errors.New("prepare to make containers: testcontainers would remove them with its reaper; its settings were read too early")
 	}
 	made.SetClient(e.Client)
 	return made, nil

@@ -119,14 +119,38 @@ func (r *Runtime) keep(ctx context.Context, node string, c container.Summary) er
 	return os.Rename(path+".new", path)
 }
 
+// mark is how far a container's log has been read. Times alone do not tell: Podman gives them to the second.
+type mark struct {
+	at     string // time of the last piece, which sorts as text
+	pieces int    // that have been read of that time
+}
+
+// beyond gives what has not been read yet of pieces that are read again from the time of the mark on, and moves the mark.
+func (m *mark) beyond(each func(text []byte) error) func(at string, text []byte) error {
+	known := *m
+	return func(at string, text []byte) error {
+		switch {
+		case at < known.at:
+			return nil
+		case at == known.at && known.pieces > 0:
+			known.pieces--
+			return nil
+		case at == m.at:
+			m.pieces++
+		default:
+			*m = mark{at, 1}
+		}
+		return each(text)
+	}
+}
+
 // copyLog copies both streams of a container's log, in the order in which they were written.
-func (r *Runtime) copyLog(ctx context.Context, to io.Writer, id string, o client.ContainerLogsOptions) (last string, err error) {
-	err = r.readLog(ctx, id, o, func(at string, text []byte) error {
-		last = at
+func (r *Runtime) copyLog(ctx context.Context, to io.Writer, id string, o client.ContainerLogsOptions) (read mark, err error) {
+	err = r.readLog(ctx, id, o, read.beyond(func(text []byte) error {
 		_, err := to.Write(text)
 		return err
-	})
-	return last, err
+	}))
+	return read, err
 }
 
 // maxPiece bounds a piece of a log, in bytes. The engine cuts at 16 KiB.
@@ -240,16 +264,16 @@ func (f *followed) Close() error {
 	return f.PipeReader.Close()
 }
 
-// ending reads the last lines of all parts together; all when tail is negative. last is the time of the last piece of the
-// last part, after which a reader that follows goes on.
-func (r *Runtime) ending(ctx context.Context, all []part, tail int) (text []byte, last string, err error) {
+// ending reads the last lines of all parts together; all when tail is negative. last is how far the last part has been read,
+// from where a reader that follows goes on.
+func (r *Runtime) ending(ctx context.Context, all []part, tail int) (text []byte, last mark, err error) {
 	var pieces [][]byte
 	left := tail
 	for n := len(all) - 1; n >= 0 && (tail < 0 || left > 0 || n == len(all)-1); n-- {
 		var whole bytes.Buffer
 		at, err := r.readPart(ctx, &whole, all[n])
 		if err != nil {
-			return nil, "", err
+			return nil, mark{}, err
 		}
 		if n == len(all)-1 {
 			last = at
@@ -265,21 +289,21 @@ func (r *Runtime) ending(ctx context.Context, all []part, tail int) (text []byte
 	return bytes.Join(pieces, nil), last, nil
 }
 
-func (r *Runtime) readPart(ctx context.Context, to io.Writer, p part) (last string, err error) {
+func (r *Runtime) readPart(ctx context.Context, to io.Writer, p part) (read mark, err error) {
 	if p.path == "" {
-		last, err := r.copyLog(ctx, to, p.id, client.ContainerLogsOptions{})
+		read, err := r.copyLog(ctx, to, p.id, client.ContainerLogsOptions{})
 		if cerrdefs.IsNotFound(err) {
-			return "", nil // it is being put aside
+			return mark{}, nil // it is being put aside
 		}
-		return last, err
+		return read, err
 	}
 	f, err := os.Open(p.path)
 	if err != nil {
-		return "", err
+		return mark{}, err
 	}
 	defer f.Close()
 	_, err = io.Copy(to, f)
-	return "", err
+	return mark{}, err
 }
 
 // lastLines cuts the last n lines off a text that ends with a newline.
@@ -300,23 +324,19 @@ func lastLines(text []byte, n int) []byte {
 // followInterval is how often a later container is looked for when one has ended.
 const followInterval = 100 * time.Millisecond
 
-// follow copies what a node logs in a part after a time, and then what its later containers log.
-func (r *Runtime) follow(ctx context.Context, node string, now part, after string, to io.Writer) error {
+// follow copies what a node logs in a part beyond what has been read, and then what its later containers log.
+func (r *Runtime) follow(ctx context.Context, node string, now part, read mark, to io.Writer) error {
 	for ctx.Err() == nil {
 		var lost error
-		pass := func(at string, text []byte) error {
-			if at <= after { // the engine gives what has come at that time once more
-				return nil
-			}
-			after = at
+		give := func(text []byte) error {
 			_, lost = to.Write(text)
 			return lost
 		}
 		var err error
 		if now.path == "" { // else it has been given whole
-			err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Follow: true, Since: after}, pass)
+			err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Follow: true, Since: read.at}, read.beyond(give))
 			if err == nil { // an engine may end the stream before the last lines of a container that has ended
-				err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Since: after}, pass)
+				err = r.readLog(ctx, now.id, client.ContainerLogsOptions{Since: read.at}, read.beyond(give))
 			}
 		}
 		if lost != nil || ctx.Err() != nil {
@@ -332,7 +352,7 @@ func (r *Runtime) follow(ctx context.Context, node string, now part, after strin
 		if next.id == now.id {
 			continue
 		}
-		now, after = next, ""
+		now, read = next, mark{}
 		if now.path != "" { // the node was started more than once meanwhile
 			if _, err := r.readPart(ctx, to, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err

@@ -49,7 +49,7 @@ func TestFollowOverSeveralRestarts(t *testing.T) {
 	defer cancel()
 	from, to := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- r.follow(ctx, "crypto-1", first, "9999", to) }() // what it said of the first has been read
+	go func() { done <- r.follow(ctx, "crypto-1", first, mark{at: "9999"}, to) }() // what it said of the first has been read
 	want := "two begins\ntwo fails\nthree begins\nthree fails\nfour begins\nfour fails\n"
 	got := make([]byte, len(want))
 	stop := context.AfterFunc(ctx, func() { from.Close() })
@@ -93,6 +93,35 @@ func TestPartAfter(t *testing.T) {
 	} {
 		if next, _ := after(tc.all, tc.last); next.id != tc.want {
 			t.Errorf("%s: the part after is %q, want %q", name, next.id, tc.want)
+		}
+	}
+}
+
+// What is read again from a time on is given once, also by an engine whose times are whole seconds.
+func TestMark(t *testing.T) {
+	t.Parallel()
+	type piece struct{ at, text string }
+	log := []piece{{"2026-01-01T00:00:01Z", "a"}, {"2026-01-01T00:00:01Z", "b"}, {"2026-01-01T00:00:01Z", "c"}, {"2026-01-01T00:00:02Z", "d"}, {"2026-01-01T00:00:02Z", "e"}}
+	for split := range log {
+		var m mark
+		got := ""
+		give := func(text []byte) error {
+			got += string(text)
+			return nil
+		}
+		for _, until := range []int{split, len(log), len(log)} {
+			since := m.at
+			each := m.beyond(give)
+			for _, p := range log[:until] {
+				if p.at >= since {
+					if err := each(p.at, []byte(p.text)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		if got != "abcde" {
+			t.Errorf("after a break at %d the log is %q", split, got)
 		}
 	}
 }
