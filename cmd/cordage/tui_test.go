@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,7 +85,8 @@ func (term *terminal) await(limit time.Duration, pattern string) time.Duration {
 }
 
 // TestTerminalUI is a whole session in a real terminal against a real sandbox: launch, see who consumes uniqueness.check,
-// kill it and see it go and return, make a virtual node, run a scenario, leave, and come back.
+// kill it and see it go and return, make a virtual node, run a scenario, read one request's waterfall, look at messages, data
+// and logs, leave, come back, and lose the supervisor.
 func TestTerminalUI(t *testing.T) {
 	program, err := exec.LookPath("cordage") // the test binary itself, see TestMain
 	if err != nil {
@@ -161,7 +163,7 @@ func TestTerminalUI(t *testing.T) {
 	term.write("O=Bob, L=Paris, C=FR")
 	term.await(5*time.Second, `✓ O=Bob, L=Paris, C=FR`)
 	term.press("Enter")
-	term.await(time.Minute, `▸ O=Bob, L=.* [0-9A-F]{12} +demo-\d+ 1.0 +● active`)
+	term.await(time.Minute, `▸ O=Bob, L=Paris, C=FR +[0-9A-F]{12} +● active`)
 
 	// A scenario, to its end.
 	term.press("3")
@@ -172,12 +174,90 @@ func TestTerminalUI(t *testing.T) {
 	term.press("Enter")
 	term.await(2*time.Minute, `notary-uniqueness +✓ passed`)
 
-	// Leave, and come back to where it was.
+	term.readsOneRequest()
+	term.looksIntoTheCluster()
+
+	// Leave, and come back to where it was: what the run came to is still there.
+	term.press("3")
+	term.await(5*time.Second, `▸3 scenarios`)
 	term.press("q")
 	term.await(10*time.Second, `sandbox tui is ready and goes on`)
 	term.write("clear; cordage tui --name tui\n")
 	term.await(10*time.Second, `● ready  6/6 nodes`)
-	term.await(10*time.Second, `▸3 scenarios`)
+	term.await(10*time.Second, `▸3 scenarios(.*\n)+.*history \(1\)(.*\n)+.*notary-uniqueness +✓ passed`)
+
+	term.survivesTheSupervisor(state)
 	term.press("q")
 	term.await(10*time.Second, `goes on`)
+}
+
+// readsOneRequest follows a step's request hop by hop, from the tree of the scenario that has just passed, to its log lines.
+func (term *terminal) readsOneRequest() {
+	term.t.Helper()
+	term.press("Home")
+	for range 5 {
+		term.press("Down")
+	}
+	term.await(5*time.Second, `▸ +✓ create the notary's virtual node`)
+	term.press("t")
+	for _, hop := range []string{ // they come as the workers tell of them
+		"POST /api/v1/virtualnode +lb-1 +REST", "POST /api/v1/virtualnode +rest-1 +REST", "process virtual.node.async.request +database-1 +topic", "PROVISION virtual node [0-9A-F]+ +database-1 +SQL",
+	} {
+		term.await(15*time.Second, hop)
+	}
+	term.press("s") // without SQL the rest of it fits
+	for _, hop := range []string{"process crypto.hsm.rpc.registration +crypto-1 +topic", "publish virtual.node.info +database-1 +topic", "╰─publish virtual.node.operation.status +database-1 +topic"} {
+		term.await(5*time.Second, hop)
+	}
+	term.press("l")
+	term.await(10*time.Second, `▸6 logs(.*\n)+ all nodes, /[0-9a-f]{32}/(.*\n)+.*database-1 .*virtual node creation ended +state=COMPLETED`)
+}
+
+// looksIntoTheCluster at what passed on the topics, what the databases hold and what the nodes log.
+func (term *terminal) looksIntoTheCluster() {
+	term.t.Helper()
+	term.press("4")
+	term.press("Escape") // the waterfall closes
+	term.await(5*time.Second, `all topics`)
+	term.press("c")
+	term.await(5*time.Second, `which messages`)
+	term.write("uniqueness.*")
+	term.press("Enter")
+	term.await(15*time.Second, `(?s)type +UniquenessCheckRequest.*── value, \d+ B.*"holdingIdentity"`)
+	term.press("Space")
+	term.await(5*time.Second, `paused, \d+ held`)
+
+	term.press("5")
+	term.await(10*time.Second, `Bob vault`)
+	term.write("/uniqueness")
+	term.press("Enter")
+	term.await(5*time.Second, `▸ ▸ Notary [0-9a-f]+ uniqueness`)
+	term.press("Enter")
+	term.await(10*time.Second, `uniqueness_state_details`)
+	term.press("Down", "Enter")
+	term.await(15*time.Second, `unspent +│ +\d+ spent(.*\n)+.*● spent +SHA-256D:`)
+
+	term.press("6")
+	term.press("Escape") // takes the filter back, which was the request's
+	term.await(10*time.Second, `all nodes +[\d,]+ lines`)
+	term.write("/ended by request")
+	term.await(10*time.Second, `database-1 ■ ── ended by request ──`)
+	term.press("Enter")
+}
+
+// survivesTheSupervisor: its death is shown, and a new one that the UI starts adopts what runs.
+func (term *terminal) survivesTheSupervisor(state string) {
+	term.t.Helper()
+	for _, pid := range processesOf(state) {
+		if strings.Contains(commandLine(pid), " supervise ") {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				term.t.Fatal(err)
+			}
+		}
+	}
+	term.await(5*time.Second, `supervisor lost`)
+	term.press("7")
+	term.await(5*time.Second, `the supervisor of sandbox tui is gone; its nodes may live on`)
+	term.press("Enter")
+	term.await(time.Minute, `● ready  6/6 nodes`)
 }
