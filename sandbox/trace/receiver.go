@@ -22,6 +22,7 @@ import (
 const (
 	maxBody       = 8 << 20 // bytes, after decompression
 	maxAttributes = 64      // of a span
+	maxLinks      = 64      // of a span
 	maxText       = 1024    // bytes of a name or an attribute
 )
 
@@ -125,6 +126,14 @@ func convert(node string, span *otlp.Span) Span {
 	}
 	if len(span.GetParentSpanId()) == 8 {
 		out.Parent = hex.EncodeToString(span.GetParentSpanId())
+	}
+	for i, l := range span.GetLinks() {
+		if i == maxLinks {
+			break
+		}
+		if len(l.GetTraceId()) == 16 && len(l.GetSpanId()) == 8 {
+			out.links = append(out.links, link{hex.EncodeToString(l.GetTraceId()), hex.EncodeToString(l.GetSpanId())})
+		}
 	}
 	for i, a := range span.GetAttributes() {
 		if i == maxAttributes {

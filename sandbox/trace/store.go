@@ -34,7 +34,12 @@ type Span struct {
 	Failed     bool              `json:"failed,omitempty"`
 	Message    string            `json:"message,omitempty"` // of the failure
 	Attributes map[string]string `json:"attributes,omitempty"`
+
+	links []link
 }
+
+// link names a span of another trace for which, among others, this span's work is done.
+type link struct{ trace, span string }
 
 // Title is the span's name for people: of an HTTP request whose span is called by its method alone also the path.
 //
@@ -54,11 +59,12 @@ type Summary struct {
 	Start  time.Time     `json:"start"`
 	Took   time.Duration `json:"tookNs"` // from the first start to the last end
 	Spans  int           `json:"spans"`
-	Nodes  []string      `json:"nodes"` // that took part, in the order in which they did
-	Failed bool          `json:"failed,omitempty"`
+	Nodes  []string      `json:"nodes"`            // that took part, in the order in which they did
+	Failed bool          `json:"failed,omitempty"` // it, or what a node was given to do for it; not what was mended within a node
 }
 
-// Trace is all that is known of one request.
+// Trace is all that is known of one request. Work that was done for several requests at once, a batch, has a trace of its own
+// with links to theirs; it is shown in each of them, below the span that it links to.
 type Trace struct {
 	Summary
 	Tree []Hop `json:"tree"`
@@ -75,14 +81,15 @@ type Store struct {
 	limits  Limits
 	mu      sync.Mutex
 	traces  map[string][]Span
-	order   []string // ids by first arrival
+	order   []string            // ids by first arrival
+	shared  map[string][]string // ids of traces that link to a trace
 	spans   int
 	dropped int64
 }
 
 // NewStore makes an empty store.
 func NewStore(l Limits) *Store {
-	return &Store{limits: l.orDefault(), traces: map[string][]Span{}}
+	return &Store{limits: l.orDefault(), traces: map[string][]Span{}, shared: map[string][]string{}}
 }
 
 // Add keeps a span of a trace. When the store is full, the oldest traces go.
@@ -99,20 +106,62 @@ func (s *Store) Add(trace string, span Span) {
 	}
 	s.traces[trace] = append(have, span)
 	s.spans++
+	for _, l := range span.links {
+		if l.trace != trace && !slices.Contains(s.shared[l.trace], trace) {
+			s.shared[l.trace] = append(s.shared[l.trace], trace)
+		}
+	}
 	for len(s.order) > 1 && (len(s.order) > s.limits.Traces || s.spans > s.limits.Spans) {
-		s.spans -= len(s.traces[s.order[0]])
-		delete(s.traces, s.order[0])
+		s.forget(s.order[0])
 		s.order = s.order[1:]
 	}
 }
 
-// Recent lists the latest traces, the latest first; at most limit, all if that is 0.
+func (s *Store) forget(trace string) {
+	for _, span := range s.traces[trace] {
+		for _, l := range span.links {
+			rest := slices.DeleteFunc(s.shared[l.trace], func(id string) bool { return id == trace })
+			if s.shared[l.trace] = rest; len(rest) == 0 {
+				delete(s.shared, l.trace)
+			}
+		}
+	}
+	s.spans -= len(s.traces[trace])
+	delete(s.traces, trace)
+}
+
+// whole gives the spans of a trace, and those of shared work below the spans that they link to.
+func (s *Store) whole(id string) []Span {
+	spans := slices.Clone(s.traces[id])
+	for _, other := range s.shared[id] {
+		for _, span := range s.traces[other] {
+			for _, l := range span.links {
+				if l.trace == id {
+					span.Parent = l.span
+				}
+			}
+			spans = append(spans, span)
+		}
+	}
+	return spans
+}
+
+// isShown tells whether a trace's spans are shown in others.
+func (s *Store) isShown(spans []Span) bool {
+	return slices.ContainsFunc(spans, func(span Span) bool {
+		return slices.ContainsFunc(span.links, func(l link) bool { return s.traces[l.trace] != nil })
+	})
+}
+
+// Recent lists the latest traces, the latest first; at most limit, all if that is 0. Those that are shown in others are not listed.
 func (s *Store) Recent(limit int) []Summary {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]Summary, 0, len(s.order))
 	for id, spans := range s.traces {
-		all = append(all, summarise(id, spans))
+		if !s.isShown(spans) {
+			all = append(all, summarise(id, s.whole(id)))
+		}
 	}
 	slices.SortFunc(all, func(a, b Summary) int { return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(a.ID, b.ID)) })
 	if limit > 0 && len(all) > limit {
@@ -141,12 +190,11 @@ func (s *Store) Find(prefix string) (Trace, bool) {
 	if found == "" {
 		return Trace{}, false
 	}
-	spans := slices.Clone(s.traces[found])
+	spans := s.whole(found)
 	return Trace{Summary: summarise(found, spans), Tree: tree(spans)}, true
 }
 
 func summarise(id string, spans []Span) Summary {
-	spans = slices.Clone(spans)
 	slices.SortFunc(spans, byStart)
 	sum := Summary{ID: id, Spans: len(spans), Nodes: []string{}}
 	var end time.Time
@@ -160,10 +208,16 @@ func summarise(id string, spans []Span) Summary {
 		if !slices.Contains(sum.Nodes, sp.Node) {
 			sum.Nodes = append(sum.Nodes, sp.Node)
 		}
-		sum.Failed = sum.Failed || sp.Failed
+		sum.Failed = sum.Failed || failed(sp)
 	}
 	sum.Took = end.Sub(sum.Start)
 	return sum
+}
+
+// failed tells of a span whether its failure is one of the request: of what began it, or of what a node was given to do. Within
+// a node a failure may be mended, as a transaction that lost a race is by the next attempt.
+func failed(s Span) bool {
+	return s.Failed && (s.Parent == "" || s.Kind == "server" || s.Kind == "consumer")
 }
 
 func byStart(a, b Span) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID)) }

@@ -90,6 +90,61 @@ func TestSpansOfSeveralNodesMakeOneTree(t *testing.T) {
 	}
 }
 
+// TestSharedWorkIsInEachTrace: what was done for two requests at once is seen in both, and listed in neither's place.
+func TestSharedWorkIsInEachTrace(t *testing.T) {
+	t.Parallel()
+	s := trace.NewStore(trace.Limits{Traces: 3})
+	h := trace.Receiver(s, token)
+	in := func(trace byte, sp *otlp.Span) *otlp.Span {
+		sp.TraceId = bytes.Repeat([]byte{trace}, 16)
+		return sp
+	}
+	batch := in(0xbb, span(3, 0, "process (batch)", 3*time.Millisecond, time.Millisecond))
+	for _, of := range []byte{1, 2} {
+		batch.Links = append(batch.Links, &otlp.Span_Link{TraceId: bytes.Repeat([]byte{of}, 16), SpanId: bytes.Repeat([]byte{of}, 8)})
+	}
+	post(h, request(t, "database-1",
+		in(1, span(1, 0, "one", 0, 5*time.Millisecond)), in(2, span(2, 0, "two", 0, 5*time.Millisecond)),
+		batch, in(0xbb, span(4, 3, "sql", 3*time.Millisecond, time.Millisecond))))
+	for _, of := range []byte{1, 2} {
+		got, ok := s.Find(hex.EncodeToString(bytes.Repeat([]byte{of}, 16)))
+		if !ok || len(got.Tree) != 1 || got.Spans != 3 {
+			t.Fatalf("trace %d is %+v", of, got)
+		}
+		if next := got.Tree[0].Next; len(next) != 1 || next[0].Name != "process (batch)" || len(next[0].Next) != 1 || next[0].Next[0].Name != "sql" {
+			t.Errorf("below %q is %+v", got.Tree[0].Name, next)
+		}
+	}
+	if list := s.Recent(0); len(list) != 2 || list[0].Spans != 3 {
+		t.Errorf("listed are %+v, want the two requests", list)
+	}
+	for id := range byte(2) { // and the requests are forgotten
+		post(h, request(t, "rest-1", in(0xc0+id, span(9, 0, "later", time.Second, 0))))
+	}
+	if list := s.Recent(0); len(list) != 3 || list[2].Name != "process (batch)" {
+		t.Errorf("listed are %+v, want the shared work too", list)
+	}
+}
+
+func TestFailureThatWasMended(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		span trace.Span
+		want bool
+	}{
+		"a statement that was repeated": {trace.Span{ID: "b", Parent: "a", Kind: "client", Failed: true}, false},
+		"what a node was asked to do":   {trace.Span{ID: "b", Parent: "a", Kind: "consumer", Failed: true}, true},
+		"the beginning":                 {trace.Span{ID: "b", Kind: "internal", Failed: true}, true},
+	} {
+		s := trace.NewStore(trace.Limits{})
+		s.Add("t", trace.Span{ID: "a", Kind: "server"})
+		s.Add("t", tc.span)
+		if got := s.Recent(1)[0].Failed; got != tc.want {
+			t.Errorf("%s: the request failed: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
 func TestReceiverRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
