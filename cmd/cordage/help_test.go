@@ -146,6 +146,8 @@ func TestUsageErrors(t *testing.T) {
 		"a log level":              {"up", "--log-level", "loud"},
 		"databases of another way": {"up", "--databases", "many"},
 		"a flag that is needed":    {"package", "verify", "app.cpi"},
+		"one of two flags":         {"notary", "check", "--requests", "-"},
+		"a worker's boot file":     {"worker", "rest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

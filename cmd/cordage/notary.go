@@ -53,11 +53,7 @@ the checker could not decide ends with exit code 6. Standard error tells by whic
 	check.Flags().StringVar(&f.vnode, "vnode", "", "the virtual node whose checker is asked: `NAME|HASH`")
 	check.Flags().StringVar(&f.requests, "requests", "", "`FILE` with the batches, - for standard input")
 	check.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for the answers to a batch")
-	for _, name := range []string{"vnode", "requests"} {
-		if err := check.MarkFlagRequired(name); err != nil {
-			panic(err) // the flags are defined above
-		}
-	}
+	require(check, "vnode", "requests")
 	cmd.AddCommand(check)
 	return cmd
 }

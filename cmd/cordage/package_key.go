@@ -198,19 +198,3 @@ func (e *openSecretError) Error() string {
 }
 func (e *openSecretError) Hint() string  { return "chmod 600 " + e.name }
 func (e *openSecretError) ExitCode() int { return exitUsage }
-
-// require marks flags as needed. The names are those of flags that were just added.
-func require(cmd *cobra.Command, flags ...string) {
-	for _, f := range flags {
-		if err := cmd.MarkFlagRequired(f); err != nil {
-			panic(err) // a misspelt name, found by every run
-		}
-	}
-	// By itself cobra looks for them when the command has begun, and what fails then is no wrong usage.
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := cmd.ValidateRequiredFlags(); err != nil {
-			return &usageError{err}
-		}
-		return nil
-	}
-}

@@ -44,8 +44,6 @@ func newWorkerCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&boot, "boot", "", "`file` with the boot parameters of the worker, in JSON, readable by its user only")
-	if err := cmd.MarkFlagRequired("boot"); err != nil {
-		panic(err) // the flag is defined above
-	}
+	require(cmd, "boot")
 	return cmd
 }
