@@ -309,8 +309,8 @@ func RoleNames() []string {
 func portKey(purpose string, number int) (string, error) {
 	key, known := Purposes()[purpose]
 	if !known {
-		if key = purpose; !strings.Contains(purpose, "/") {
-			return "", fmt.Errorf("port %q: it is %s, or NODE/PURPOSE such as database-1/monitor", purpose,
+		if key = purpose; !listens.MatchString(key) {
+			return "", fmt.Errorf("port %q: it is %s, or NODE/PURPOSE as cordage status shows them, such as database-1/monitor", purpose,
 				strings.Join(slices.Sorted(maps.Keys(Purposes())), ", "))
 		}
 	}
@@ -319,6 +319,11 @@ func portKey(purpose string, number int) (string, error) {
 	}
 	return key, nil
 }
+
+// listens are the ports of all nodes that there can be, as NODE/PURPOSE.
+var listens = regexp.MustCompile( //nolint:gochecknoglobals // a constant
+	`^(postgres/sql|kafka-[1-9][0-9]*/(broker|controller)|(` + strings.Join(RoleNames(), "|") + `)-[1-9][0-9]*/monitor|(` +
+		role.REST.Name + `|` + role.Balancer.Name + `)-[1-9][0-9]*/rest)$`)
 
 // namePattern keeps names usable as folder, label and part of a socket's path.
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`) //nolint:gochecknoglobals // a constant

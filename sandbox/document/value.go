@@ -1,6 +1,7 @@
 package document
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,10 +78,20 @@ func (r *Reader) Text(n ast.Node, what string) string {
 	return ""
 }
 
+// Word is a text that does not look like anything else in YAML: a number or a truth has to be in quotes.
+func (r *Reader) Word(n ast.Node, what string) string {
+	switch n.(type) {
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		r.Fault(r.Pos(n), "%s must be a text, not %s; put it in quotes", what, Kind(n))
+		return ""
+	}
+	return r.Text(n, what)
+}
+
 // OneOf is a text out of a list.
 func (r *Reader) OneOf(n ast.Node, what string, allowed ...string) string {
 	s := r.Text(n, what)
-	if s != "" && !slices.Contains(allowed, s) {
+	if r.Clean(r.Pos(n)) && !slices.Contains(allowed, s) {
 		r.Fault(r.Pos(n), "%s is %q; it must be one of %s", what, s, strings.Join(allowed, ", "))
 	}
 	return s
@@ -93,13 +104,21 @@ func (r *Reader) Number(n ast.Node, what string, least, most int) int {
 		r.Fault(r.Pos(n), "%s must be a whole number, not %s", what, Kind(n))
 		return least
 	}
-	x, err := strconv.Atoi(i.GetToken().Value)
-	if err != nil || x < least || x > most {
-		r.Fault(r.Pos(n), "%s is %s; it must be from %d to %d", what, i.GetToken().Value, least, most)
-		return least
+	text := i.GetToken().Value
+	x, err := strconv.Atoi(text)
+	switch {
+	case !decimal.MatchString(text):
+		r.Fault(r.Pos(n), "%s is %s; write it in decimal digits", what, text)
+	case err != nil || x < least || x > most:
+		r.Fault(r.Pos(n), "%s is %s; it must be from %d to %d", what, text, least, most)
+	default:
+		return x
 	}
-	return x
+	return least
 }
+
+// decimal are numbers that everybody reads alike: YAML also takes 0x10 and 1_000, and 010 for eight.
+var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`) //nolint:gochecknoglobals // a constant
 
 // Bool is true or false.
 func (r *Reader) Bool(n ast.Node, what string) bool {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,13 +123,13 @@ func (d *decoder) members(root ast.Node) {
 	for _, e := range d.Entries(root, "a sandbox file", keys()...) {
 		switch n := e.Value; e.Key {
 		case keyName:
-			d.file.Name = d.Text(n, e.Key)
+			d.file.Name = d.Word(n, e.Key)
 			d.check(n, sandbox.CheckName(d.file.Name))
 			d.file.Places[e.Key] = e.Pos
 		case keyRuntime:
 			d.wish(e.Key, n, e.Pos, sandbox.Wish{Runtime: d.OneOf(n, e.Key, sandbox.Auto, sandbox.Processes, sandbox.Containers)})
 		case keyDatabases:
-			d.wish(e.Key, n, e.Pos, sandbox.Wish{Databases: sandbox.Databases(d.Text(n, e.Key))})
+			d.wish(e.Key, n, e.Pos, sandbox.Wish{Databases: sandbox.Databases(d.OneOf(n, e.Key, string(sandbox.Shared), string(sandbox.Separate)))})
 		case keyLogLevel:
 			d.wish(e.Key, n, e.Pos, sandbox.Wish{LogLevel: d.OneOf(n, e.Key, sandbox.LogLevels()...)})
 		case keySeed:
@@ -193,8 +194,7 @@ func (d *decoder) check(n ast.Node, err error) {
 }
 
 func (d *decoder) seed(n ast.Node) uint64 {
-	i, ok := n.(*ast.IntegerNode)
-	if ok {
+	if i, ok := n.(*ast.IntegerNode); ok {
 		if seed, err := strconv.ParseUint(i.GetToken().Value, 10, 64); err == nil && seed > 0 {
 			return seed
 		}
@@ -214,7 +214,10 @@ func (d *decoder) port(key string, m document.Entry) {
 }
 
 func (d *decoder) image(m document.Entry) (i sandbox.Images) {
-	name := d.Text(m.Value, "the image of "+m.Key)
+	name := d.Word(m.Value, "the image of "+m.Key)
+	if !d.Clean(d.Pos(m.Value)) {
+		return i
+	}
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.HasPrefix(name, "-") {
 		d.Fault(d.Pos(m.Value), "the image of %s is %q; it must be the name of an image, such as postgres:14.4", m.Key, name)
 	}
@@ -264,14 +267,21 @@ func units() map[string]int64 {
 // bytes reads an amount of memory: a number of bytes, or one with a unit.
 func (d *decoder) bytes(n ast.Node) int64 {
 	text := d.Text(n, "memory")
-	number := strings.TrimRightFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
-	unit, known := units()[strings.TrimSpace(text[len(number):])]
-	amount, err := strconv.ParseFloat(number, 64)
+	parts := amount.FindStringSubmatch(text)
+	var unit int64
+	var number float64
+	if parts != nil {
+		unit = units()[parts[2]]
+		number, _ = strconv.ParseFloat(parts[1], 64) // digits, as the pattern says
+	}
 	const most = 1 << 50
-	if err != nil || !known || amount < 0 || amount*float64(unit) > most {
+	if unit == 0 || unit == 1 && strings.Contains(parts[1], ".") || number*float64(unit) > most {
 		d.Fault(d.Pos(n), "memory is %q; it must be a number of bytes, or one with a unit: %s", text,
 			strings.Join(slices.Sorted(maps.Keys(units()))[1:], ", "))
 		return 0
 	}
-	return int64(amount * float64(unit))
+	return int64(number * float64(unit))
 }
+
+// amount of memory: a number, and perhaps a unit.
+var amount = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)$`) //nolint:gochecknoglobals // a constant
