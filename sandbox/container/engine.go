@@ -27,7 +27,7 @@ type Engine struct {
 
 // Facts are what an engine tells of itself.
 type Facts struct {
-	ID      string // of the engine, where it keeps one; Podman gives another each time
+	ID      string // of the engine, with its data's directory; Podman gives another each time
 	Version string // of the engine
 	API     string // version of its API that is spoken
 	System  string // operating system it runs on
@@ -87,7 +87,9 @@ func (p place) connect(ctx context.Context) (*Engine, error) {
 		return nil, err
 	}
 	return &Engine{Client: c, place: p, facts: Facts{
-		ID: info.Info.ID, Version: info.Info.ServerVersion, API: c.ClientVersion(), System: info.Info.OperatingSystem, Host: p.host,
+		// Two engines of one machine may share an ID: before Docker 23 it came from a file in /etc.
+		ID:      info.Info.ID + " " + info.Info.DockerRootDir,
+		Version: info.Info.ServerVersion, API: c.ClientVersion(), System: info.Info.OperatingSystem, Host: p.host,
 		Desktop: strings.Contains(info.Info.OperatingSystem, "Docker Desktop"),
 	}}, nil
 }
@@ -177,7 +179,7 @@ func (r *Runtime) checkHome() error {
 	var h home
 	err := readJSON(r.homeFile(), &h)
 	now := r.engine.facts
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (h.Host == now.Host || h.ID == now.ID && h.ID != "") {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (h.Host == now.Host || h.ID == now.ID) {
 		return nil
 	}
 	if err != nil {

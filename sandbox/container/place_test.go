@@ -24,7 +24,7 @@ func fakeEngine(version string) http.Handler {
 		w.Header().Set("Api-Version", "1.41")
 		w.Header().Set("Content-Type", "application/json")
 		if strings.HasSuffix(r.URL.Path, "/info") {
-			fmt.Fprintf(w, `{"ID":"id-of-%s","ServerVersion":%q,"OperatingSystem":"a Linux"}`, version, version)
+			fmt.Fprintf(w, `{"ID":"id-of-%s","ServerVersion":%q,"OperatingSystem":"a Linux","DockerRootDir":"/data"}`, version, version)
 		}
 	})
 }
@@ -133,7 +133,7 @@ func TestConnectFindsTheEngine(t *testing.T) {
 			s := surroundings{env: func(name string) string { return tc.env[name] }, home: home, system: filepath.Join(dir, system)}
 			e, err := s.connect(t.Context())
 			if tc.want != "" {
-				if err != nil || e.Facts().Version != tc.want || e.Facts().ID != "id-of-"+tc.want {
+				if err != nil || e.Facts().Version != tc.want || e.Facts().ID != "id-of-"+tc.want+" /data" {
 					t.Fatalf("connect: %+v, %v; want the engine at %s", e, err, tc.want)
 				}
 				e.Close()
