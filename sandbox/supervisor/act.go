@@ -176,7 +176,7 @@ func (s *Supervisor) isReady(name string, turn int) {
 	}
 	s.loop.emitNode(name)
 	s.loop.stepEnds(name, sandbox.StepDone)
-	s.config.Log.Info("node is ready", "node", name, "took", n.view.Took)
+	s.config.Log.Info("node is ready", "node", name, "took", n.view.Took.Round(time.Millisecond).String()) // as workers log durations
 }
 
 func (s *Supervisor) health(name string, turn int, err error) {
