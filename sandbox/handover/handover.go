@@ -15,17 +15,33 @@ import (
 	"syscall"
 )
 
-// Limit is how much may be handed over, in bytes.
+// Limit is how much may be handed over, in bytes as it is written: contents take a third more than themselves.
 const Limit = 4 << 20
 
 // Write writes files, by base name, for [Receive].
 func Write(to io.Writer, files map[string][]byte) error {
 	for name := range files {
-		if name != filepath.Base(name) || name == "." || name == ".." || name == "/" {
-			return fmt.Errorf("hand over files: %q is no base name", name)
+		if err := checkName(name); err != nil {
+			return fmt.Errorf("hand over files: %w", err)
 		}
 	}
-	return json.NewEncoder(to).Encode(files)
+	text, err := json.Marshal(files)
+	if err != nil {
+		return fmt.Errorf("hand over files: %w", err)
+	}
+	if len(text) > Limit {
+		return fmt.Errorf("hand over files: they take %d bytes; at most %d fit", len(text), Limit)
+	}
+	_, err = to.Write(text)
+	return err
+}
+
+// checkName keeps files in their directory.
+func checkName(name string) error {
+	if name != filepath.Base(name) || name == "." || name == ".." || name == "/" {
+		return fmt.Errorf("%q is no base name", name)
+	}
+	return nil
 }
 
 // Receive reads files and keeps each in dir, readable by its owner only; a file that is there is replaced in one step.
@@ -35,8 +51,8 @@ func Receive(from io.Reader, dir string) error {
 		return fmt.Errorf("receive files: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if name != filepath.Base(name) || name == "." || name == ".." || name == "/" {
-			return fmt.Errorf("receive files: %q is no base name", name)
+		if err := checkName(name); err != nil {
+			return fmt.Errorf("receive files: %w", err)
 		}
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path+".new", files[name], 0o600); err != nil {
