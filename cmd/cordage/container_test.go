@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	containertypes "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -175,11 +177,22 @@ func (e engineOf) countCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: count FILE")
 	}
+	text, err := e.count(ts.Getenv("XDG_STATE_HOME"))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// libraryLabel is on what testcontainers makes by itself: a reaper, a network.
+const libraryLabel = "org.testcontainers"
+
+// count tells what the sandboxes below a state directory have, and what has come with them that bears no name of theirs.
+func (e engineOf) count(state string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	state := ts.Getenv("XDG_STATE_HOME")
 	left, err := e.Leftovers(ctx)
-	ts.Check(err)
+	if err != nil {
+		return "", err
+	}
 	var containers, networks, volumes int
 	for _, l := range left {
 		if strings.HasPrefix(l.Dir, state) {
@@ -188,12 +201,23 @@ func (e engineOf) countCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	// Volumes without a name belong to nobody by their labels: none may come with a sandbox.
 	all, err := e.VolumeList(ctx, client.VolumeListOptions{Filters: make(client.Filters).Add("dangling", "true")})
-	ts.Check(err)
+	if err != nil {
+		return "", err
+	}
 	unnamed := 0
 	for _, v := range all.Items {
 		if len(v.Name) == 64 && !strings.Contains(v.Name, "-") {
 			unnamed++
 		}
+	}
+	by := make(client.Filters).Add("label", libraryLabel)
+	strangers, err := e.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: by})
+	if err != nil {
+		return "", err
+	}
+	strange, err := e.NetworkList(ctx, client.NetworkListOptions{Filters: by})
+	if err != nil {
+		return "", err
 	}
 	files, sockets := 0, 0
 	_ = filepath.WalkDir(state, func(_ string, d fs.DirEntry, err error) error { // what cannot be read is not there
@@ -206,9 +230,99 @@ func (e engineOf) countCmd(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return nil
 	})
-	text := fmt.Sprintf("containers %d\nnetworks %d\nvolumes %d\nunnamed volumes %d\nprocesses %d\nsockets %d\nfiles %d\n",
-		containers, networks, volumes, unnamed, len(processesOf(state)), sockets, files)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+	return fmt.Sprintf("containers %d\nnetworks %d\nvolumes %d\nunnamed volumes %d\ncontainers of the library %d\nnetworks of the library %d\nprocesses %d\nsockets %d\nfiles %d\n",
+		containers, networks, volumes, unnamed, len(strangers.Items), len(strange.Items), len(processesOf(state)), sockets, files), nil
+}
+
+// TestCountNotices: the count by which scripts tell that nothing is left notices each thing that could be. It makes things
+// at the engine that others count too, so it runs before the scripts, alone.
+func TestCountNotices(t *testing.T) {
+	engine, err := container.Connect(t.Context())
+	if err != nil && os.Getenv("CORDAGE_REQUIRE_ENGINE") == "" {
+		t.Skipf("no container engine: %v", err)
+	}
+	if err != nil {
+		t.Fatalf("there must be a container engine: %v", err)
+	}
+	defer engine.Close()
+	needImages(t, engine)
+	ctx, e := t.Context(), engineOf{engine}
+	state, err := os.MkdirTemp("", "count") // short, for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(state) })
+	dir := filepath.Join(state, "cordage", "x")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	name := "cordage-" + filepath.Base(state)
+	ours := map[string]string{"cordage.owner": filepath.Base(state), "cordage.sandbox": "x", "cordage.dir": dir}
+	library := map[string]string{libraryLabel: "true"}
+	set := imageSet(nil, "", sandbox.Images{Base: os.Getenv("CORDAGE_BASE_IMAGE")}, true)
+	set.Engine = engine
+	image, _, err := set.Find(ctx, sandbox.PostgreSQL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeContainer := func(labels map[string]string) error {
+		o := client.ContainerCreateOptions{
+			Name: name + "-" + strconv.Itoa(len(labels)), Config: &containertypes.Config{Image: image.Name, Labels: labels},
+			HostConfig: &containertypes.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: name, Target: "/var/lib/postgresql/data"}}},
+		}
+		made, err := e.ContainerCreate(ctx, o)
+		t.Cleanup(func() {
+			_, _ = e.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		})
+		return err
+	}
+	makeNetwork := func(name string, labels map[string]string) error {
+		made, err := e.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: labels})
+		t.Cleanup(func() { _, _ = e.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
+		return err
+	}
+	makeVolume := func(name string, labels map[string]string) error {
+		made, err := e.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: labels})
+		t.Cleanup(func() {
+			_, _ = e.VolumeRemove(context.Background(), made.Volume.Name, client.VolumeRemoveOptions{Force: true})
+		})
+		return err
+	}
+	for _, thing := range []struct {
+		line string
+		make func() error
+	}{
+		{"volumes 1", func() error { return makeVolume(name, ours) }},
+		{"containers 1", func() error { return makeContainer(ours) }},
+		{"networks 1", func() error { return makeNetwork(name, ours) }},
+		{"unnamed volumes ", func() error { return makeVolume("", nil) }},
+		{"containers of the library 1", func() error { return makeContainer(library) }},
+		{"networks of the library 1", func() error { return makeNetwork(name+"-library", library) }},
+		{"files 1", func() error { return os.WriteFile(filepath.Join(dir, "state.json"), nil, 0o600) }},
+		{"sockets 1", func() error {
+			l, err := net.Listen("unix", filepath.Join(dir, "s"))
+			t.Cleanup(func() { l.Close() })
+			return err
+		}},
+		{"processes 1", func() error {
+			cmd := exec.Command("sleep", "600")
+			cmd.Env = []string{"XDG_STATE_HOME=" + state, "PATH=" + os.Getenv("PATH")}
+			t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+			return cmd.Start()
+		}},
+	} {
+		before, err := e.count(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := thing.make(); err != nil {
+			t.Fatalf("%s: %v", thing.line, err)
+		}
+		after, err := e.count(state)
+		if err != nil || before == after || !strings.Contains("\n"+after, "\n"+thing.line) {
+			t.Errorf("the count does not notice it: want %q, have %v\n%s", thing.line, err, after)
+		}
+	}
 }
 
 // closedCmd is: closed FILE; no port of a node in FILE, an answer of cordage status --json, is listened on.
