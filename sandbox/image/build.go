@@ -65,13 +65,19 @@ func (s Set) Build(ctx context.Context, kind sandbox.Kind, progress func(sandbox
 		}
 		return errors.Join(addTree(t, dir, ""), fill(t))
 	}
-	return name, s.run(ctx, build{kind: kind, name: name, base: base, version: s.version(kind)}, context, progress)
+	labels := map[string]string{LabelKind: string(kind), LabelVersion: s.version(kind)}
+	if kind != sandbox.Worker {
+		if labels[LabelRecipe], err = s.recipe(kind); err != nil {
+			return "", err
+		}
+	}
+	return name, s.run(ctx, build{name: name, base: base, labels: labels}, context, progress)
 }
 
 // build is what is built.
 type build struct {
-	kind                sandbox.Kind
-	name, base, version string
+	name, base string
+	labels     map[string]string
 }
 
 // run sends a context to the engine and follows the build.
@@ -91,7 +97,7 @@ func (s Set) run(ctx context.Context, b build, context func(*tar.Writer) error, 
 	}()
 	o := client.ImageBuildOptions{
 		Tags: []string{b.name}, Remove: true, ForceRemove: true,
-		Labels: map[string]string{LabelKind: string(b.kind), LabelVersion: b.version},
+		Labels: b.labels,
 	}
 	if b.base != "" {
 		o.BuildArgs = map[string]*string{"BASE": &b.base}

@@ -26,6 +26,7 @@ import (
 const (
 	LabelKind    = "cordage.kind"    // postgres, kafka, worker
 	LabelVersion = "cordage.version" // of what is in it
+	LabelRecipe  = "cordage.recipe"  // of what it is made by, but for the base; those of servers have it
 )
 
 // DefaultBase is what images of servers are built on.
@@ -59,7 +60,7 @@ type Set struct {
 
 	PostgreSQL string // chosen by the user; "": PublicPostgreSQL, or what Cordage builds
 	Kafka      string // the same
-	Base       string // of what Cordage builds; "": DefaultBase
+	Base       string // of what Cordage builds; "": DefaultBase, or whatever it was built on before
 }
 
 // Image is one image, there or not.
@@ -112,8 +113,17 @@ func (s Set) built(kind sandbox.Kind) (string, error) {
 		sum, err := programSum(s.Program)
 		return "cordage-worker:" + sum, err
 	}
+	sum, err := s.sum(kind, s.base())
+	return fmt.Sprintf("cordage-%s:%s-%s", kind, s.version(kind), sum), err
+}
+
+// recipe tells what an image of a server is built by: images of one recipe differ in their base only.
+func (s Set) recipe(kind sandbox.Kind) (string, error) { return s.sum(kind, "") }
+
+// sum of what goes into an image of a server.
+func (s Set) sum(kind sandbox.Kind, base string) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, kind, s.version(kind), s.base())
+	fmt.Fprintln(h, kind, s.version(kind), base)
 	err := fs.WalkDir(contexts, "context/"+string(kind), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -123,24 +133,69 @@ func (s Set) built(kind sandbox.Kind) (string, error) {
 		h.Write(text)
 		return err
 	})
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("cordage-%s:%s-%s", kind, s.version(kind), hex.EncodeToString(h.Sum(nil)[:5])), nil
+	return hex.EncodeToString(h.Sum(nil)[:5]), err
 }
 
-// candidates lists the images that would do, best first.
-func (s Set) candidates(kind sandbox.Kind) ([]Image, error) {
+// candidates lists the images that would do, best first, with what the engine knows of them.
+func (s Set) candidates(ctx context.Context, kind sandbox.Kind) ([]Image, error) {
+	var all []Image
+	add := func(name, source string) error {
+		i, err := s.look(ctx, Image{Kind: kind, Name: name, Source: source, Version: s.version(kind)})
+		all = append(all, i)
+		return err
+	}
 	if name := s.chosen(kind); name != "" {
-		return []Image{{Kind: kind, Name: name, Source: "chosen"}}, nil
+		err := add(name, "chosen")
+		return all, err
 	}
 	name, err := s.built(kind)
 	if err != nil {
 		return nil, err
 	}
-	all := []Image{{Kind: kind, Name: name, Source: "built", Version: s.version(kind)}}
-	if p := public(kind); p != "" {
-		all = append(all, Image{Kind: kind, Name: p, Source: "public", Version: s.version(kind)})
+	if err := add(name, "built"); err != nil || kind == sandbox.Worker {
+		return all, err
+	}
+	if s.Base == "" && all[0].ID == "" {
+		others, err := s.onOtherBases(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, others...)
+	}
+	err = add(public(kind), "public")
+	return all, err
+}
+
+// onOtherBases lists what was built by today's recipe on whatever base, the latest first: who has built an image on a base
+// of their own, since the default one cannot be had, need not name it again.
+func (s Set) onOtherBases(ctx context.Context, kind sandbox.Kind) ([]Image, error) {
+	recipe, err := s.recipe(kind)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.labelled(ctx, LabelRecipe+"="+recipe)
+	slices.SortStableFunc(all, func(a, b Image) int { return b.Created.Compare(a.Created) })
+	return all, err
+}
+
+// labelled lists the images that Cordage has built and that have a label, "NAME" or "NAME=VALUE". One whose name was given
+// to a later one has none, and is left out.
+func (s Set) labelled(ctx context.Context, label string) ([]Image, error) {
+	found, err := s.Engine.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", label)})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	var all []Image
+	for _, f := range found.Items {
+		for _, name := range f.RepoTags {
+			if name == "<none>:<none>" { // as engines before Docker 25 say that there is no name
+				continue
+			}
+			all = append(all, Image{
+				Kind: sandbox.Kind(f.Labels[LabelKind]), Name: name, Source: "built", ID: f.ID, Size: f.Size,
+				Created: time.Unix(f.Created, 0).UTC(), Version: f.Labels[LabelVersion],
+			})
+		}
 	}
 	return all, nil
 }
@@ -164,7 +219,7 @@ func (s Set) look(ctx context.Context, i Image) (Image, error) {
 func (s Set) List(ctx context.Context) ([]Image, error) {
 	var all []Image
 	for _, kind := range Kinds() {
-		candidates, err := s.candidates(kind)
+		candidates, err := s.candidates(ctx, kind)
 		if _, unfit := errors.AsType[*ProgramError](err); unfit {
 			continue
 		}
@@ -173,40 +228,29 @@ func (s Set) List(ctx context.Context) ([]Image, error) {
 		}
 		used := false
 		for _, c := range candidates {
-			if c, err = s.look(ctx, c); err != nil {
-				return nil, err
-			}
 			c.Used = !used && c.ID != ""
 			used = used || c.Used
 			all = append(all, c)
 		}
 	}
-	old, err := s.Engine.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", LabelKind)})
-	if err != nil {
-		return nil, fmt.Errorf("list images: %w", err)
-	}
-	for _, o := range old.Items {
-		for _, name := range o.RepoTags {
-			if !slices.ContainsFunc(all, func(i Image) bool { return i.Name == name }) {
-				all = append(all, Image{
-					Kind: sandbox.Kind(o.Labels[LabelKind]), Name: name, Source: "built", ID: o.ID, Size: o.Size,
-					Created: time.Unix(o.Created, 0).UTC(), Version: o.Labels[LabelVersion],
-				})
-			}
+	old, err := s.labelled(ctx, LabelKind)
+	for _, o := range old {
+		if !slices.ContainsFunc(all, func(i Image) bool { return i.Name == o.Name }) {
+			all = append(all, o)
 		}
 	}
-	return all, nil
+	return all, err
 }
 
 // Find gives the image to run a kind of node in, if one is at the engine.
 func (s Set) Find(ctx context.Context, kind sandbox.Kind) (Image, bool, error) {
-	candidates, err := s.candidates(kind)
+	candidates, err := s.candidates(ctx, kind)
 	if err != nil {
 		return Image{}, false, err
 	}
 	for _, c := range candidates {
-		if c, err = s.look(ctx, c); err != nil || c.ID != "" {
-			return c, c.ID != "", err
+		if c.ID != "" {
+			return c, true, nil
 		}
 	}
 	return candidates[0], false, nil
