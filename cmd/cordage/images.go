@@ -30,22 +30,24 @@ can be done beforehand. Where no registry is reachable, build on an image that t
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	flags := cmd.PersistentFlags()
-	flags.StringVar(&chosen.Base, "base", "", fmt.Sprintf("`image` on which those of servers are built (default %s): a Debian, with Java 17 or a network", image.DefaultBase))
-	flags.StringVar(&chosen.Postgres, "postgres-image", "", "`image` of PostgreSQL, which heeds POSTGRES_* as the public one does (default "+image.PublicPostgreSQL+", or built)")
-	flags.StringVar(&chosen.Kafka, "kafka-image", "", "`image` of Kafka, with kafka-storage and kafka-server-start on PATH (default "+image.PublicKafka+", or built)")
-	cmd.AddCommand(
-		&cobra.Command{
-			Use: "list", Short: "List the images, there or not, and which the next start uses", Args: cobra.NoArgs,
-			Long:    "List the images that would do, whether the engine has them, and which of them the next start uses.",
-			Example: "  cordage images list\n  cordage images list --json",
-			RunE:    func(cmd *cobra.Command, _ []string) error { return a.listImages(cmd.Context(), chosen) },
-		},
-		a.newImagesMakeCmd("build", "Build images from this program and its artefacts", &chosen, image.Set.Build,
-			"Build images: of the servers from the pinned artefacts in the cache, of the workers from this program. Without a name all."),
-		a.newImagesMakeCmd("pull", "Pull the public images of the servers", &chosen, image.Set.Pull,
-			"Pull the images of the servers from their registry, with the login that Docker's own configuration has for it. Without a\nname both. The workers' image is in no registry."),
-	)
+	list := &cobra.Command{
+		Use: "list", Short: "List the images, there or not, and which the next start uses", Args: cobra.NoArgs,
+		Long:    "List the images that would do, whether the engine has them, and which of them the next start uses.",
+		Example: "  cordage images list\n  cordage images list --json",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listImages(cmd.Context(), chosen) },
+	}
+	build := a.newImagesMakeCmd("build", "Build images from this program and its artefacts", &chosen, image.Set.Build,
+		"Build images: of the servers from the pinned artefacts in the cache, of the workers from this program. Without a name all.")
+	pull := a.newImagesMakeCmd("pull", "Pull the public images of the servers", &chosen, image.Set.Pull,
+		"Pull the images of the servers from their registry, with the login that Docker's own configuration has for it. Without a\nname both. The workers' image is in no registry.")
+	for _, c := range []*cobra.Command{list, build} {
+		c.Flags().StringVar(&chosen.Base, "base", "", fmt.Sprintf("`image` on which those of servers are built (default %s): a Debian, with Java 17 or a network", image.DefaultBase))
+	}
+	for _, c := range []*cobra.Command{list, pull} {
+		c.Flags().StringVar(&chosen.Postgres, "postgres-image", "", "`image` of PostgreSQL, which heeds POSTGRES_* as the public one does (default "+image.PublicPostgreSQL+", or built)")
+		c.Flags().StringVar(&chosen.Kafka, "kafka-image", "", "`image` of Kafka, with kafka-storage and kafka-server-start on PATH (default "+image.PublicKafka+", or built)")
+	}
+	cmd.AddCommand(list, build, pull)
 	return cmd
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/client"
 	"github.com/cordage-sandbox/cordage/sandbox/trace"
+	"github.com/cordage-sandbox/cordage/tui/screen"
 )
 
 func (a *app) newTopologyCmd() *cobra.Command {
@@ -81,15 +82,15 @@ func edgeLines(edges []sandbox.Edge, node string) (lines []string) {
 			if e.Lag > 0 {
 				lag = fmt.Sprintf("%d behind", e.Lag)
 			}
-			lines = append(lines, fmt.Sprintf("consumes %s from %s  %d partitions, %s%s", e.What, e.To, e.Count, lag, downNote(e)))
+			lines = append(lines, fmt.Sprintf("consumes %s from %s  %s, %s%s", e.What, e.To, screen.Plural(e.Count, "partition"), lag, downNote(e)))
 		case sandbox.EdgeQueries:
-			lines = append(lines, fmt.Sprintf("queries %s in %s  %d sessions, %s", e.What, e.To, e.Count, e.Note))
+			lines = append(lines, fmt.Sprintf("queries %s in %s  %s, %s", e.What, e.To, screen.Plural(e.Count, "session"), e.Note))
 		default:
 			way := "to"
 			if e.Kind == sandbox.EdgeReads {
 				way = "from"
 			}
-			lines = append(lines, fmt.Sprintf("%s %s %s %s  %d records so far%s", e.Kind, e.What, way, e.To, e.Total, downNote(e)))
+			lines = append(lines, fmt.Sprintf("%s %s %s %s  %s so far%s", e.Kind, e.What, way, e.To, screen.Plural(int(e.Total), "record"), downNote(e)))
 		}
 	}
 	return lines
