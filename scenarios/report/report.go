@@ -1,8 +1,7 @@
-// Package report prints what came of scenarios: a tree for people, JSON, and JUnit XML for CI.
+// Package report prints what came of scenarios: a tree for people, and JUnit XML for CI.
 package report
 
 import (
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -82,13 +81,6 @@ func Summary(w io.Writer, results []*run.Result) error {
 	}
 	_, err := fmt.Fprintf(w, "%d passed, %d failed\n", len(results)-failed, failed)
 	return err
-}
-
-// JSON prints the results as one array.
-func JSON(w io.Writer, results []*run.Result) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(results)
 }
 
 // The JUnit form that CI systems read: a suite for each scenario, a case for each step, inner steps by path.

@@ -21,8 +21,8 @@ func TestPostgreSQLCrashes(t *testing.T) {
 	t.Parallel()
 	server, admin := cluster.OwnPostgreSQL(t)
 	c := cluster.NewOn(t, admin, servers.Brokers(t)...)
-	outage(t, c, server, func(w *cluster.Worker) error {
-		code, body := cluster.Status(w.Boot)
+	outage(t, c, server, func(worker role.Boot) error {
+		code, body := cluster.Status(worker)
 		if code != http.StatusServiceUnavailable || !strings.Contains(body, "does not answer") {
 			return fmt.Errorf("/status is %d %s, want it DOWN", code, body)
 		}
@@ -38,8 +38,8 @@ func TestKafkaCrashes(t *testing.T) {
 	t.Parallel()
 	server, broker := cluster.OwnKafka(t)
 	c := cluster.NewOn(t, cluster.Shared(t), broker)
-	outage(t, c, server, func(w *cluster.Worker) error {
-		code, body := cluster.Status(w.Boot)
+	outage(t, c, server, func(worker role.Boot) error {
+		code, body := cluster.Status(worker)
 		if code != http.StatusServiceUnavailable || !strings.Contains(body, `"kafka":{"status":"DOWN"`) {
 			return fmt.Errorf("/status is %d %s, want Kafka DOWN", code, body)
 		}
@@ -48,7 +48,7 @@ func TestKafkaCrashes(t *testing.T) {
 }
 
 // outage crashes a server in the middle of work and starts it again; down tells how a database worker shows it.
-func outage(t *testing.T, c *cluster.Cluster, server *cluster.Server, down func(*cluster.Worker) error) {
+func outage(t *testing.T, c *cluster.Cluster, server *cluster.Server, down func(worker role.Boot) error) {
 	t.Helper()
 	worker := c.Start(t, role.Database)
 	c.Start(t, role.Crypto)
@@ -97,7 +97,7 @@ func outage(t *testing.T, c *cluster.Cluster, server *cluster.Server, down func(
 			t.Errorf("verdict is %+v, want success", v)
 		}
 	}
-	c.AwaitReady(t, worker.Boot)
+	c.AwaitReady(t, worker)
 	after := check(holder, "after", 1, state("outage 0", 0))
 	f.send(t, after)
 	if v := f.verdict(t, after); v.Result != record.ResultSuccess {
