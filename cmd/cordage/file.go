@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/document"
 	"github.com/cordage-sandbox/cordage/sandbox/file"
+	"github.com/cordage-sandbox/cordage/sandbox/strictyaml"
 	"github.com/cordage-sandbox/cordage/sandbox/supervisor"
 )
 
@@ -35,7 +35,7 @@ func (a *app) sandboxFile() (f *file.File, err error) {
 type fileError struct{ err error }
 
 func (e *fileError) Error() string {
-	if faults, ok := errors.AsType[document.Faults](e.err); ok {
+	if faults, ok := errors.AsType[strictyaml.Faults](e.err); ok {
 		return "the sandbox file has faults:\n" + faults.Error()
 	}
 	return e.err.Error()

@@ -58,7 +58,7 @@ func never() map[string][]string {
 		"sandbox/client":     {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api"},
 		"sandbox/trace":      {"workers"},
 		"sandbox/file":       {"sandbox/supervisor", "sandbox/process", "sandbox/container", "sandbox/image", "sandbox/api"},
-		"sandbox/document":   {"workers", "sandbox/supervisor", "sandbox/file"},
+		"sandbox/strictyaml": {"workers", "sandbox/supervisor", "sandbox/file"},
 		"sandbox/supervisor": {"sandbox/file", "sandbox/process", "sandbox/container", "sandbox/image"},
 		"sandbox/process":    {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/container", "sandbox/image"},
 		"sandbox/container":  {"sandbox/supervisor", "sandbox/api", "sandbox/client", "sandbox/process"},

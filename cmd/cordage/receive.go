@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordage-sandbox/cordage/sandbox/handover"
+	"github.com/cordage-sandbox/cordage/sandbox/container/handover"
 )
 
 // newReceiveCmd is what runs first in a worker's container, which has no shell.

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/server"
+	"github.com/cordage-sandbox/cordage/sandbox/serverconf"
 )
 
 // kafkaData is where images have Kafka's data as a volume.
@@ -37,12 +37,12 @@ func (r *Runtime) planKafka(spec sandbox.NodeSpec) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	flags := server.JVMFlags()
+	flags := serverconf.JVMFlags()
 	sum := sha256.Sum256([]byte("cordage cluster " + r.owner))
 	return plan{
 		entry: []string{"/bin/sh", "-c", kafkaEntry},
 		env: map[string]string{
-			"CORDAGE_CLUSTER": base64.RawURLEncoding.EncodeToString(sum[:16]), "CORDAGE_LOG4J": server.KafkaLog,
+			"CORDAGE_CLUSTER": base64.RawURLEncoding.EncodeToString(sum[:16]), "CORDAGE_LOG4J": serverconf.KafkaLog,
 			"KAFKA_HEAP_OPTS": flags[0], "KAFKA_JVM_PERFORMANCE_OPTS": strings.Join(flags[1:], " ") + " -Djava.io.tmpdir=/tmp",
 			"KAFKA_LOG4J_OPTS": "-Dlog4j.configuration=file:" + filesDir + "/log4j.properties",
 			"LOG_DIR":          "/tmp", "EXTRA_ARGS": " ", "LC_ALL": "C", "TZ": "UTC",
@@ -76,7 +76,7 @@ func kafkaSettings(spec sandbox.NodeSpec) (map[string]string, error) {
 	case len(voters) == 0:
 		return nil, fmt.Errorf("start %s: none of %v is a controller", spec.Name, names)
 	}
-	s := server.Kafka(len(peers))
+	s := serverconf.Kafka(len(peers))
 	maps.Copy(s, map[string]string{
 		"process.roles":                  "broker",
 		"node.id":                        fmt.Sprint(id),

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/server"
+	"github.com/cordage-sandbox/cordage/sandbox/serverconf"
 	"github.com/cordage-sandbox/cordage/workers/keys"
 )
 
@@ -54,7 +54,7 @@ func (r *Runtime) planPostgreSQL(spec sandbox.NodeSpec) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	settings := server.PostgreSQL()
+	settings := serverconf.PostgreSQL()
 	maps.Copy(settings, map[string]string{"listen_addresses": "*", "port": fmt.Sprint(sqlInside)})
 	maps.Copy(settings, spec.Settings)
 	p := plan{

@@ -8,7 +8,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/handover"
+	"github.com/cordage-sandbox/cordage/sandbox/container/handover"
 )
 
 // program is Cordage in the workers' image.

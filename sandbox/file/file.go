@@ -19,7 +19,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/document"
+	"github.com/cordage-sandbox/cordage/sandbox/strictyaml"
 )
 
 // Name is what a sandbox file is called where it is to be found by itself.
@@ -27,10 +27,10 @@ const Name = "cordage.yaml"
 
 // File is a sandbox file that has been read and has no faults.
 type File struct {
-	Path   string                  // as it was given
-	Name   string                  // of the sandbox; empty: not said
-	Wish   sandbox.Wish            // all else that it says
-	Places map[string]document.Pos // of what it says, by the keys of [Settings]
+	Path   string                    // as it was given
+	Name   string                    // of the sandbox; empty: not said
+	Wish   sandbox.Wish              // all else that it says
+	Places map[string]strictyaml.Pos // of what it says, by the keys of [Settings]
 }
 
 // NotThereError says that there is no sandbox file of a name that somebody gave.
@@ -56,7 +56,7 @@ func Find(dir string) (*File, error) {
 
 // Read reads a sandbox file.
 //
-// Errors: *NotThereError, [document.Faults] with all that is wrong in it.
+// Errors: *NotThereError, [strictyaml.Faults] with all that is wrong in it.
 func Read(path string) (*File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func Read(path string) (*File, error) {
 		return nil, fmt.Errorf("read the sandbox file: %w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, document.MaxBytes+1))
+	text, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read sandbox file %s: %w", path, err)
 	}
@@ -75,10 +75,10 @@ func Read(path string) (*File, error) {
 
 // Parse reads the text of a sandbox file. An empty one is a file that says nothing.
 //
-// Errors: [document.Faults].
+// Errors: [strictyaml.Faults].
 func Parse(path string, text []byte) (*File, error) {
 	d := &decoder{
-		Reader: document.Reader{File: path}, file: &File{Path: path, Places: map[string]document.Pos{}}, ports: map[int]string{},
+		Reader: strictyaml.Reader{File: path}, file: &File{Path: path, Places: map[string]strictyaml.Pos{}}, ports: map[int]string{},
 	}
 	if root := d.Tree(text); root != nil {
 		d.members(root)
@@ -91,7 +91,7 @@ func Parse(path string, text []byte) (*File, error) {
 
 // decoder turns the syntax tree into a wish and collects faults.
 type decoder struct {
-	document.Reader
+	strictyaml.Reader
 
 	file  *File
 	ports map[int]string // by number, what is to listen there
@@ -168,10 +168,10 @@ func (d *decoder) members(root ast.Node) {
 	}
 }
 
-func inside(outer, inner document.Entry) string { return outer.Key + "." + inner.Key }
+func inside(outer, inner strictyaml.Entry) string { return outer.Key + "." + inner.Key }
 
 // object gives the members of an object; an empty value has none, which is what is left when all are commented out.
-func (d *decoder) object(e document.Entry, allowed ...string) []document.Entry {
+func (d *decoder) object(e strictyaml.Entry, allowed ...string) []strictyaml.Entry {
 	if _, empty := e.Value.(*ast.NullNode); empty {
 		return nil
 	}
@@ -179,7 +179,7 @@ func (d *decoder) object(e document.Entry, allowed ...string) []document.Entry {
 }
 
 // wish takes over a setting, after the same checks that every wish gets.
-func (d *decoder) wish(key string, n ast.Node, pos document.Pos, w sandbox.Wish) {
+func (d *decoder) wish(key string, n ast.Node, pos strictyaml.Pos, w sandbox.Wish) {
 	_, err := w.Apply(sandbox.DefaultSpec(sandbox.DefaultName), false)
 	d.check(n, err)
 	d.file.Wish = w.Over(d.file.Wish)
@@ -203,7 +203,7 @@ func (d *decoder) seed(n ast.Node) uint64 {
 	return 0
 }
 
-func (d *decoder) port(key string, m document.Entry) {
+func (d *decoder) port(key string, m strictyaml.Entry) {
 	const most = 65535
 	number := d.Number(m.Value, "port "+m.Key, 0, most)
 	if other := d.ports[number]; number != 0 && other != "" {
@@ -213,7 +213,7 @@ func (d *decoder) port(key string, m document.Entry) {
 	d.wish(key, m.Value, m.Pos, sandbox.Wish{Ports: map[string]int{m.Key: number}})
 }
 
-func (d *decoder) image(m document.Entry) (i sandbox.Images) {
+func (d *decoder) image(m strictyaml.Entry) (i sandbox.Images) {
 	name := d.Word(m.Value, "the image of "+m.Key)
 	if !d.Clean(d.Pos(m.Value)) {
 		return i
@@ -232,7 +232,7 @@ func (d *decoder) image(m document.Entry) (i sandbox.Images) {
 	return i
 }
 
-func (d *decoder) limit(key string, m document.Entry) {
+func (d *decoder) limit(key string, m strictyaml.Entry) {
 	var limit sandbox.Limit
 	parts := d.object(m, "memory", "cpus")
 	for _, p := range parts {

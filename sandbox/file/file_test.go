@@ -14,8 +14,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/document"
 	"github.com/cordage-sandbox/cordage/sandbox/file"
+	"github.com/cordage-sandbox/cordage/sandbox/strictyaml"
 )
 
 // whole is a file that says everything.
@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 	if diff := cmp.Diff(want, f.Wish); diff != "" || f.Name != "ci" {
 		t.Errorf("name %q; wish (-want +got):\n%s", f.Name, diff)
 	}
-	if got := f.Places["topics.partitions"]; got != (document.Pos{File: "x.yaml", Line: 14, Column: 3}) {
+	if got := f.Places["topics.partitions"]; got != (strictyaml.Pos{File: "x.yaml", Line: 14, Column: 3}) {
 		t.Errorf("partitions are said at %v", got)
 	}
 }
@@ -128,7 +128,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := file.Parse("x.yaml", []byte(tc.text))
-			faults, ok := errors.AsType[document.Faults](err)
+			faults, ok := errors.AsType[strictyaml.Faults](err)
 			if !ok {
 				t.Fatalf("the error is %v", err)
 			}
@@ -329,7 +329,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, err := file.Parse("x.yaml", text)
 		if err != nil {
-			if faults, ok := errors.AsType[document.Faults](err); !ok || len(faults) == 0 {
+			if faults, ok := errors.AsType[strictyaml.Faults](err); !ok || len(faults) == 0 {
 				t.Fatalf("an error without places: %v", err)
 			}
 			return

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
-	"github.com/cordage-sandbox/cordage/sandbox/document"
+	"github.com/cordage-sandbox/cordage/sandbox/strictyaml"
 )
 
 // Origin is where a setting comes from. A later one comes over an earlier one.
@@ -96,16 +96,16 @@ func fixed() []string {
 	return []string{keyRuntime, keyDatabases, keyTopics + ".partitions", keyKafka + ".brokers"}
 }
 
-func (s Sources) place(key string) (document.Pos, bool) {
+func (s Sources) place(key string) (strictyaml.Pos, bool) {
 	if s.File == nil {
-		return document.Pos{}, false
+		return strictyaml.Pos{}, false
 	}
 	for at, pos := range s.File.Places {
 		if canonical(at) == key {
 			return pos, true
 		}
 	}
-	return document.Pos{}, false
+	return strictyaml.Pos{}, false
 }
 
 // canonical is the key of a port by its purpose where it has a name.

@@ -13,7 +13,7 @@ import (
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
 	"github.com/cordage-sandbox/cordage/sandbox/port"
 	"github.com/cordage-sandbox/cordage/sandbox/probe"
-	"github.com/cordage-sandbox/cordage/sandbox/server"
+	"github.com/cordage-sandbox/cordage/sandbox/serverconf"
 )
 
 const (
@@ -36,7 +36,7 @@ func KafkaArchive(ctx context.Context, cache *artefact.Cache) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := sha256.Sum256([]byte(strings.Join(append(server.JVMFlags(), java.Path, java.Version, jars.ClassPath(), archiveBuildKey), "\n")))
+	key := sha256.Sum256([]byte(strings.Join(append(serverconf.JVMFlags(), java.Path, java.Version, jars.ClassPath(), archiveBuildKey), "\n")))
 	name := filepath.Join("archive", "kafka-"+jars.Version+"-"+hex.EncodeToString(key[:8]))
 	dir, err := cache.Build(ctx, name, "the class archive for Kafka's JVM", func(ctx context.Context, dir string) error {
 		err := train(ctx, java, jars, dir)

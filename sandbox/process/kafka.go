@@ -15,7 +15,7 @@ import (
 	"syscall"
 
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
-	"github.com/cordage-sandbox/cordage/sandbox/server"
+	"github.com/cordage-sandbox/cordage/sandbox/serverconf"
 )
 
 // Kafka is one node of a Kafka cluster in KRaft mode to run: a broker, and a controller in the same JVM if it is one of
@@ -54,7 +54,7 @@ func (k Kafka) settings() map[string]string {
 			roles, listeners = "broker,controller", fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", listeners, v.Port)
 		}
 	}
-	s := server.Kafka(max(1, k.Brokers))
+	s := serverconf.Kafka(max(1, k.Brokers))
 	maps.Copy(s, map[string]string{
 		"process.roles":                  roles,
 		"node.id":                        fmt.Sprint(k.id()),
@@ -110,7 +110,7 @@ const kafkaStop = syscall.SIGTERM
 const jvmLocale = "LC_ALL=C.UTF-8"
 
 func (k Kafka) args(jars artefact.Kafka) []string {
-	args := server.JVMFlags()
+	args := serverconf.JVMFlags()
 	if k.Archive != "" && exists(k.Archive) {
 		args = append(args, "-XX:SharedArchiveFile="+k.Archive, "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 	}
@@ -178,7 +178,7 @@ func (k Kafka) configure() error {
 	if err := writeFile(filepath.Join(k.Dir, "server.properties"), formatProperties(k.settings())); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(k.Dir, "log4j.properties"), []byte(server.KafkaLog))
+	return writeFile(filepath.Join(k.Dir, "log4j.properties"), []byte(serverconf.KafkaLog))
 }
 
 // writeFile replaces a file, readable by its owner only.

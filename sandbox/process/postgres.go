@@ -12,7 +12,7 @@ import (
 	"syscall"
 
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
-	"github.com/cordage-sandbox/cordage/sandbox/server"
+	"github.com/cordage-sandbox/cordage/sandbox/serverconf"
 )
 
 // Superuser is the name of PostgreSQL's superuser in every sandbox.
@@ -36,7 +36,7 @@ type PostgreSQL struct {
 
 // defaults of a sandbox, over PostgreSQL's own.
 func (p PostgreSQL) settings() map[string]string {
-	s := server.PostgreSQL()
+	s := serverconf.PostgreSQL()
 	s["listen_addresses"], s["port"], s["unix_socket_directories"] = "127.0.0.1", fmt.Sprint(p.Port), ""
 	if p.Volatile {
 		s["fsync"], s["synchronous_commit"], s["full_page_writes"] = "off", "off", "off"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/cordage-sandbox/cordage/sandbox/document"
+	"github.com/cordage-sandbox/cordage/sandbox/strictyaml"
 )
 
 // Bounds of what one scenario may ask for.
@@ -110,7 +110,7 @@ func (d *decoder) step(n ast.Node) Step {
 	actions := d.actions()
 	kinds := slices.Sorted(maps.Keys(actions))
 	allowed := append([]string{"name", "expect", "save", "within"}, kinds...)
-	var after []document.Entry // what is read once the action is known, since it may use its outcome
+	var after []strictyaml.Entry // what is read once the action is known, since it may use its outcome
 	for _, e := range d.Entries(n, "a step", allowed...) {
 		switch decode := actions[e.Key]; {
 		case decode != nil && s.Action != nil:

@@ -5,14 +5,14 @@ package lang
 import (
 	"time"
 
-	"github.com/cordage-sandbox/cordage/sandbox/document"
+	"github.com/cordage-sandbox/cordage/sandbox/strictyaml"
 )
 
 // Pos is a place in a scenario file, Fault one thing wrong there, and Faults all of them, which is an error.
 type (
-	Pos    = document.Pos
-	Fault  = document.Fault
-	Faults = document.Faults
+	Pos    = strictyaml.Pos
+	Fault  = strictyaml.Fault
+	Faults = strictyaml.Faults
 )
 
 // Scenario is a checked scenario.

@@ -3,12 +3,12 @@ package lang
 import (
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/cordage-sandbox/cordage/sandbox/document"
+	"github.com/cordage-sandbox/cordage/sandbox/strictyaml"
 )
 
 // Parse reads and checks a scenario. A file with faults gives [Faults] and no scenario.
 func Parse(file string, text []byte) (*Scenario, error) {
-	d := &decoder{Reader: document.Reader{File: file}, compiler: &compiler{known: map[string]bool{"run": true}}}
+	d := &decoder{Reader: strictyaml.Reader{File: file}, compiler: &compiler{known: map[string]bool{"run": true}}}
 	root := d.Tree(text)
 	if root == nil && d.OK() {
 		d.Fault(Pos{File: file, Line: 1, Column: 1}, "the file is empty; a scenario has name and steps")
@@ -25,7 +25,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 
 // decoder turns the syntax tree into a scenario and collects faults.
 type decoder struct {
-	document.Reader
+	strictyaml.Reader
 
 	compiler *compiler
 }
@@ -58,7 +58,7 @@ func (d *decoder) value(n ast.Node) Value {
 		}
 		v.node = members
 	default:
-		d.Fault(v.Pos, "%s is not a value that a scenario can hold", document.Kind(n))
+		d.Fault(v.Pos, "%s is not a value that a scenario can hold", strictyaml.Kind(n))
 	}
 	return v
 }
@@ -67,7 +67,7 @@ func (d *decoder) value(n ast.Node) Value {
 func (d *decoder) text(n ast.Node, what string) Value {
 	switch n.(type) {
 	case *ast.NullNode, *ast.SequenceNode, *ast.MappingNode, *ast.MappingValueNode:
-		d.Fault(d.Pos(n), "%s must be a text, not %s", what, document.Kind(n))
+		d.Fault(d.Pos(n), "%s must be a text, not %s", what, strictyaml.Kind(n))
 		return Value{Pos: d.Pos(n)}
 	}
 	return d.value(n)

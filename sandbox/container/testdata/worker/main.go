@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/cordage-sandbox/cordage/sandbox/handover"
+	"github.com/cordage-sandbox/cordage/sandbox/container/handover"
 	"github.com/cordage-sandbox/cordage/sandbox/runtimetest"
 )
 

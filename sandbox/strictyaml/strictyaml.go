@@ -1,6 +1,6 @@
-// Package document reads YAML files that people write, strictly: every fault is told with its place, members that are not
+// Package strictyaml reads YAML files that people write, strictly: every fault is told with its place, members that are not
 // known are refused, and nothing in a file can make its reader use much memory or time. What a file means is for others.
-package document
+package strictyaml
 
 import (
 	"cmp"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cordage-sandbox/cordage/sandbox/handover"
+	"github.com/cordage-sandbox/cordage/sandbox/container/handover"
 )
 
 func TestHandOver(t *testing.T) {

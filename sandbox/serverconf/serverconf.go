@@ -1,6 +1,6 @@
-// Package server has what a sandbox sets at PostgreSQL and Kafka over their own defaults, whichever runtime runs them.
+// Package serverconf has what a sandbox sets at PostgreSQL and Kafka over their own defaults, whichever runtime runs them.
 // Workers must not import it.
-package server
+package serverconf
 
 import (
 	"fmt"
