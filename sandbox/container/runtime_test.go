@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
@@ -49,8 +50,12 @@ var testImages = sync.OnceValue(func() error { //nolint:gochecknoglobals // had 
 		return err
 	}
 	set := image.Set{Engine: engine, Cache: cache, Base: os.Getenv("CORDAGE_BASE_IMAGE")}
+	// Other tests may be making them: one that hangs takes its own time, not this one's too.
+	const limit = 4 * time.Minute
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not within %v", limit))
+	defer cancel()
 	for _, kind := range []sandbox.Kind{sandbox.PostgreSQL, sandbox.Kafka} {
-		if _, err := set.Ensure(context.Background(), kind, func(sandbox.Progress) {}); err != nil {
+		if _, err := set.Ensure(ctx, kind, func(sandbox.Progress) {}); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,5 @@
-package main
+// Package terminal_test is a session of the terminal UI in a real terminal, against a real sandbox.
+package terminal_test
 
 import (
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cordage-sandbox/cordage/fixtures/script"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
 )
 
@@ -20,16 +22,9 @@ type terminal struct {
 	socket string
 }
 
-// newTerminal starts a shell in a terminal of w times h cells. Where tmux is missing the test is skipped, unless
-// CORDAGE_REQUIRE_TMUX is set, as it is in CI.
+// newTerminal starts a shell in a terminal of w times h cells.
 func newTerminal(t *testing.T, w, h int, env ...string) *terminal {
 	t.Helper()
-	if _, err := exec.LookPath("tmux"); err != nil {
-		if os.Getenv("CORDAGE_REQUIRE_TMUX") != "" {
-			t.Fatal("tmux is missing, and CORDAGE_REQUIRE_TMUX is set")
-		}
-		t.Skip("tmux is missing: the terminal UI is not run in a real terminal")
-	}
 	term := &terminal{t, filepath.Join(t.TempDir(), "tmux.sock")}
 	args := []string{"-f", os.DevNull, "new-session", "-d", "-s", "t", "-x", fmt.Sprint(w), "-y", fmt.Sprint(h)}
 	for _, e := range append(env, "PS1=$ ", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "CI=") {
@@ -86,29 +81,31 @@ func (term *terminal) await(limit time.Duration, pattern string) time.Duration {
 
 // TestTerminalUI is a whole session in a real terminal against a real sandbox: launch, see who consumes uniqueness.check,
 // kill it and see it go and return, make a virtual node, run a scenario, read one request's waterfall, look at messages, data
-// and logs, leave, come back, and lose the supervisor.
+// and logs, leave, come back, and lose the supervisor. Where tmux is missing it is skipped, unless CORDAGE_REQUIRE_TMUX is
+// set, as it is in CI.
 func TestTerminalUI(t *testing.T) {
-	program, err := exec.LookPath("cordage") // the test binary itself, see TestMain
-	if err != nil {
-		t.Fatal(err)
+	if _, err := exec.LookPath("tmux"); err != nil {
+		if os.Getenv("CORDAGE_REQUIRE_TMUX") != "" {
+			t.Fatal("tmux is missing, and CORDAGE_REQUIRE_TMUX is set")
+		}
+		t.Skip("tmux is missing: the terminal UI is not run in a real terminal")
 	}
+	bin := script.Build(t)
+	program := filepath.Join(bin, "cordage")
 	cache, err := artefact.DefaultDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := os.MkdirTemp("", "cordage-tui-")
+	state, err := script.StateDir()
 	if err != nil {
-		t.Fatal(err)
-	}
-	const passable = 0o711
-	if err := os.Chmod(state, passable); err != nil { //nolint:gosec // PostgreSQL's account must pass through
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(state) })
 	if err := os.WriteFile(filepath.Join(state, "cordage.yaml"), []byte("runtime: process\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	term := newTerminal(t, 120, 40, "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+filepath.Dir(cache), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"))
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH")) // tmux takes its client's, whatever it is told
+	term := newTerminal(t, 120, 40, "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+filepath.Dir(cache))
 	t.Cleanup(func() {
 		term.tmux("kill-server")
 		down := exec.Command(program, "down", "--purge", "--name", "tui") //nolint:gosec // this program
@@ -116,8 +113,8 @@ func TestTerminalUI(t *testing.T) {
 		if out, err := down.CombinedOutput(); err != nil {
 			t.Errorf("%v: %v\n%s", down, err, out)
 		}
-		for _, pid := range processesOf(state) {
-			t.Errorf("a process is left: %d, %.200s", pid, commandLine(pid))
+		for _, pid := range script.ProcessesOf(state) {
+			t.Errorf("a process is left: %d, %.200s", pid, script.CommandLine(pid))
 		}
 	})
 
@@ -248,8 +245,8 @@ func (term *terminal) looksIntoTheCluster() {
 // survivesTheSupervisor: its death is shown, and a new one that the UI starts adopts what runs.
 func (term *terminal) survivesTheSupervisor(state string) {
 	term.t.Helper()
-	for _, pid := range processesOf(state) {
-		if strings.Contains(commandLine(pid), " supervise ") {
+	for _, pid := range script.ProcessesOf(state) {
+		if strings.Contains(script.CommandLine(pid), " supervise ") {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 				term.t.Fatal(err)
 			}

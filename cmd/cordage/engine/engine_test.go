@@ -1,10 +1,14 @@
-package main
+// Package engine_test runs the command line with sandboxes in containers: what happens to them from up to down --purge, and
+// what others do to them behind Cordage's back. It stands apart from the scripts of processes, so that each has the time that
+// Go gives a package.
+package engine_test
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -21,15 +25,17 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/cordage-sandbox/cordage/fixtures/script"
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/artefact"
 	"github.com/cordage-sandbox/cordage/sandbox/container"
+	"github.com/cordage-sandbox/cordage/sandbox/image"
 )
 
-// TestContainers runs the scripts of testdata/container with a static executable, as a container needs one. It needs a
+// TestContainers runs the scripts of testdata/script with a static executable, as a container needs one. It needs a
 // container engine: without one it is skipped, or fails where there must be one (CORDAGE_REQUIRE_ENGINE=1). The images of
 // servers are built on CORDAGE_BASE_IMAGE.
-func TestContainers(t *testing.T) { runContainerScripts(t, "testdata/container") }
+func TestContainers(t *testing.T) { runContainerScripts(t, "testdata/script") }
 
 // TestEngineRestart restarts the engine with the command in CORDAGE_RESTART_ENGINE: an engine that nobody else uses.
 func TestEngineRestart(t *testing.T) {
@@ -48,26 +54,17 @@ func runContainerScripts(t *testing.T, dir string) {
 	case err != nil:
 		t.Skipf("no container engine: %v", err)
 	}
-	cache, err := artefact.DefaultDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
-	}
 	needImages(t, engine)
+	bin := script.Build(t)
 	e := engineOf{engine}
+	commands := script.Commands()
+	maps.Copy(commands, map[string]func(*testscript.TestScript, bool, []string){
+		"closed": closedCmd, "node": nodeCmd, "engine": e.cmd, "count": e.countCmd, "restartengine": restartEngineCmd,
+	})
 	testscript.Run(t, testscript.Params{
 		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
-			pinned := []byte("runtime: container\n")
-			if err := os.WriteFile(filepath.Join(env.WorkDir, "cordage.yaml"), pinned, 0o600); err != nil {
-				return err
-			}
-			if err := setUp(t, env, cache); err != nil {
+			if err := script.SetUp(t, env, "container"); err != nil {
 				return err
 			}
 			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
@@ -79,11 +76,7 @@ func runContainerScripts(t *testing.T, dir string) {
 			env.Defer(func() { e.removeBelow(t, state) })
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": awaitCmd, "pidof": pidofCmd, "kill9": killCmd, "noprocesses": noProcessesCmd, "portof": portOfCmd, "closed": closedCmd,
-			"node":   nodeCmd,
-			"engine": e.cmd, "count": e.countCmd, "restartengine": restartEngineCmd,
-		},
+		Cmds: commands,
 	})
 }
 
@@ -94,10 +87,13 @@ func needImages(t *testing.T, engine *container.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := imageSet(cache, "", sandbox.Images{Base: os.Getenv("CORDAGE_BASE_IMAGE")}, false)
-	set.Engine = engine
+	set := image.Set{Engine: engine, Cache: cache, Base: os.Getenv("CORDAGE_BASE_IMAGE")}
+	// Other tests may be making them: one that hangs takes its own time, not this one's too.
+	const limit = 4 * time.Minute
+	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("not within %v", limit))
+	defer cancel()
 	for _, kind := range []sandbox.Kind{sandbox.PostgreSQL, sandbox.Kafka} {
-		_, err := set.Ensure(t.Context(), kind, func(sandbox.Progress) {})
+		_, err := set.Ensure(ctx, kind, func(sandbox.Progress) {})
 		switch {
 		case err != nil && os.Getenv("CORDAGE_REQUIRE_ENGINE") != "":
 			t.Fatalf("the images must be had: %v", err)
@@ -112,7 +108,7 @@ type engineOf struct{ *container.Engine }
 
 // removeBelow removes what a script that failed has left at the engine.
 func (e engineOf) removeBelow(t *testing.T, state string) {
-	for _, pid := range processesOf(state) { // a supervisor would start again what is removed
+	for _, pid := range script.ProcessesOf(state) { // a supervisor would start again what is removed
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	left, err := e.Leftovers(context.Background())
@@ -231,7 +227,7 @@ func (e engineOf) count(state string) (string, error) {
 		return nil
 	})
 	return fmt.Sprintf("containers %d\nnetworks %d\nvolumes %d\nunnamed volumes %d\ncontainers of the library %d\nnetworks of the library %d\nprocesses %d\nsockets %d\nfiles %d\n",
-		containers, networks, volumes, unnamed, len(strangers.Items), len(strange.Items), len(processesOf(state)), sockets, files), nil
+		containers, networks, volumes, unnamed, len(strangers.Items), len(strange.Items), len(script.ProcessesOf(state)), sockets, files), nil
 }
 
 // TestCountNotices: the count by which scripts tell that nothing is left notices each thing that could be. It makes things
@@ -259,15 +255,14 @@ func TestCountNotices(t *testing.T) {
 	name := "cordage-" + filepath.Base(state)
 	ours := map[string]string{"cordage.owner": filepath.Base(state), "cordage.sandbox": "x", "cordage.dir": dir}
 	library := map[string]string{libraryLabel: "true"}
-	set := imageSet(nil, "", sandbox.Images{Base: os.Getenv("CORDAGE_BASE_IMAGE")}, true)
-	set.Engine = engine
-	image, _, err := set.Find(ctx, sandbox.PostgreSQL)
+	set := image.Set{Engine: engine, Base: os.Getenv("CORDAGE_BASE_IMAGE"), Offline: true}
+	postgres, _, err := set.Find(ctx, sandbox.PostgreSQL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	makeContainer := func(labels map[string]string) error {
 		o := client.ContainerCreateOptions{
-			Name: name + "-" + strconv.Itoa(len(labels)), Config: &containertypes.Config{Image: image.Name, Labels: labels},
+			Name: name + "-" + strconv.Itoa(len(labels)), Config: &containertypes.Config{Image: postgres.Name, Labels: labels},
 			HostConfig: &containertypes.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: name, Target: "/var/lib/postgresql/data"}}},
 		}
 		made, err := e.ContainerCreate(ctx, o)
