@@ -15,6 +15,7 @@ import (
 	"github.com/cordage-sandbox/cordage/fixtures/cluster"
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/mask"
+	"github.com/cordage-sandbox/cordage/sandbox/reader"
 	"github.com/cordage-sandbox/cordage/workers/ident"
 	"github.com/cordage-sandbox/cordage/workers/store"
 )
@@ -28,6 +29,7 @@ type sandboxOf struct {
 	*Browser
 	super *pgxpool.Pool // in the cluster's database
 	hash  ident.ShortHash
+	role  string // that reads
 }
 
 func newSandbox(t *testing.T) sandboxOf {
@@ -48,7 +50,8 @@ func newSandbox(t *testing.T) sandboxOf {
 			Databases: map[string]sandbox.Database{"config": at("config"), "rbac": at("rbac"), "crypto": at("crypto"), nodes: at("public")},
 		}, nil
 	})
-	b.role = c.Prefix + "reader"
+	role := c.Prefix + "reader"
+	b.reader = reader.New(role)
 	hash := ident.HoldingIdentity{X500Name: alice, GroupID: "g"}.ShortHash()
 	admin := c.Pool(t, c.Result.VirtualNodes)
 	made, err := store.ProvisionNode(t.Context(), admin, c.Result.VirtualNodes, c.Secrets, hash, store.NodeKinds()...)
@@ -56,7 +59,7 @@ func newSandbox(t *testing.T) sandboxOf {
 		t.Fatal(err)
 	}
 	super := c.Superuser(t)
-	s := sandboxOf{b, super, hash}
+	s := sandboxOf{b, super, hash, role}
 	s.exec(t, "INSERT INTO config.holding_identity VALUES ($1, $1, $2, 'g')", string(hash), alice)
 	for _, d := range made {
 		for _, r := range d.Rows() {
@@ -417,20 +420,5 @@ func TestManyStates(t *testing.T) {
 		if diff := cmp.Diff([]sandbox.UniqueState{{Ref: ref(1), SpentBy: "SHA-256:AB"}}, found); diff != "" || pages < 3 {
 			t.Errorf("%+v finds on %d pages (-want +got):\n%s", f, pages, diff)
 		}
-	}
-}
-
-// TestReaderIsMadeAnew when somebody else has changed its password.
-func TestReaderIsMadeAnew(t *testing.T) {
-	t.Parallel()
-	s := newSandbox(t)
-	for range 2 {
-		if _, err := s.Tables(t.Context(), "rbac"); err != nil {
-			t.Fatal(err)
-		}
-		s.exec(t, "ALTER ROLE "+store.QuoteIdent(s.role)+" PASSWORD 'another'")
-	}
-	if _, err := s.Tables(t.Context(), "rbac"); err != nil {
-		t.Fatal(err)
 	}
 }

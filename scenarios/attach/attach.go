@@ -17,6 +17,7 @@ import (
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/client"
+	"github.com/cordage-sandbox/cordage/sandbox/reader"
 	"github.com/cordage-sandbox/cordage/workers/clock"
 	"github.com/cordage-sandbox/cordage/workers/telemetry"
 	notary "github.com/cordage-sandbox/cordage/workers/uniqueness/client"
@@ -41,6 +42,7 @@ type Cluster struct {
 	supervisor  Supervisor
 	rest        *client.REST
 	credentials sandbox.Credentials
+	reader      *reader.Reader
 	notary      *notary.Dialled
 	telemetry   *telemetry.Telemetry
 	flush       func(context.Context) error
@@ -52,7 +54,7 @@ type Cluster struct {
 
 // Open attaches to a sandbox that is ready.
 func Open(ctx context.Context, supervisor Supervisor) (*Cluster, error) {
-	c := &Cluster{supervisor: supervisor}
+	c := &Cluster{supervisor: supervisor, reader: reader.New(reader.Role)}
 	var err error
 	if c.credentials, err = supervisor.Credentials(ctx); err != nil {
 		return nil, err

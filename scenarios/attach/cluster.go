@@ -20,6 +20,7 @@ import (
 	"github.com/cordage-sandbox/cordage/fixtures/cpi"
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/client"
+	"github.com/cordage-sandbox/cordage/sandbox/reader"
 	"github.com/cordage-sandbox/cordage/scenarios/run"
 	"github.com/cordage-sandbox/cordage/workers/ident"
 	"github.com/cordage-sandbox/cordage/workers/store"
@@ -152,23 +153,20 @@ func list(v any) ([]any, error) {
 	return items, nil
 }
 
-// SQL reads from a logical database, as PostgreSQL's superuser in a read-only transaction.
+// SQL reads from a logical database, as the role that may only read: who wrote the scenario need not be trusted with this
+// machine, and a superuser's query may read its files and run its programs, in a read-only transaction too.
 func (c *Cluster) SQL(ctx context.Context, database, query string, args []any) ([]any, error) {
 	at, err := c.locate(database)
 	if err != nil {
 		return nil, err
 	}
-	pg := c.credentials.PostgreSQL
-	config, err := pgx.ParseConfig("sslmode=disable application_name=cordage-scenario")
-	if err != nil {
-		return nil, err
+	server := reader.Server{PostgreSQL: c.credentials.PostgreSQL}
+	for _, d := range c.credentials.Databases {
+		server.Databases = append(server.Databases, d.Database)
 	}
-	config.Host, config.Port, config.Database = pg.Host, uint16(pg.Port), at.Database //nolint:gosec // a port
-	config.User, config.Password, config.Fallbacks = pg.User, pg.Password, nil
-	config.RuntimeParams["search_path"] = at.Schema
-	config.RuntimeParams["default_transaction_read_only"] = "on"
-	config.RuntimeParams["timezone"] = "UTC"
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := c.reader.Connect(ctx, server, at.Database, map[string]string{
+		"application_name": "cordage-scenario", "search_path": at.Schema, "timezone": "UTC",
+	})
 	if err != nil {
 		return nil, err
 	}
