@@ -248,8 +248,21 @@ func (r *run) tables(ctx context.Context, f store.Family, database, owner string
 }
 
 // rights grants what [grants] lists, and takes from everybody what PostgreSQL gives to everybody: in version 14, to
-// create tables in schema public, and temporary ones; with separate databases, also to connect.
+// create tables in schema public, and temporary ones; with separate databases, also to connect. Nobody but the superuser
+// connects to the server's own databases: what others leave in schema public there, such as a function named as one of
+// PostgreSQL's, would run with all rights when the superuser comes by.
 func (r *run) rights(ctx context.Context) error {
+	admin, err := store.ParseJDBC(r.c.Admin.JDBCURL)
+	if err != nil {
+		return fmt.Errorf("the superuser's connection: %w", err)
+	}
+	statements := []string{"REVOKE CREATE ON SCHEMA public FROM PUBLIC"}
+	for _, database := range []string{admin.Database, "template1"} {
+		statements = append(statements, "REVOKE CONNECT, TEMPORARY ON DATABASE "+store.QuoteIdent(database)+" FROM PUBLIC")
+	}
+	if err := do(ctx, r.admin, statements...); err != nil {
+		return fmt.Errorf("in database %s: %w", admin.Database, err)
+	}
 	for _, database := range r.at.databases() {
 		name := store.QuoteIdent(database)
 		statements := []string{"REVOKE CREATE ON SCHEMA public FROM PUBLIC", "REVOKE TEMPORARY ON DATABASE " + name + " FROM PUBLIC"}
