@@ -62,7 +62,7 @@ func (a *app) newCPICmd() *cobra.Command {
 			})
 		}),
 		a.restCmd(cobra.Command{
-			Use: "status ID", Short: "Tell how far an upload is", Example: "  cordage cpi status 6f1c…", Args: cobra.ExactArgs(1),
+			Use: "status ID", Short: "Show how far an upload has come", Example: "  cordage cpi status 6f1c…", Args: cobra.ExactArgs(1),
 		}, func(ctx context.Context, r *client.REST, args []string) error {
 			s, err := r.CPIStatus(ctx, args[0])
 			if err != nil {

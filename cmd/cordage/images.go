@@ -31,7 +31,7 @@ can be done beforehand. Where no registry is reachable, build on an image that t
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the images, there or not, and which the next start uses", Args: cobra.NoArgs,
+		Use: "list", Short: "List the images, present or not, and which the next start uses", Args: cobra.NoArgs,
 		Long:    "List the images that would do, whether the engine has them, and which of them the next start uses.",
 		Example: "  cordage images list\n  cordage images list --json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listImages(cmd.Context(), chosen) },

@@ -21,7 +21,7 @@ import (
 func (a *app) newTopologyCmd() *cobra.Command {
 	return a.supervisorCmd(cobra.Command{
 		Use:   "topology",
-		Short: "Show how the parts of the sandbox are seen to talk",
+		Short: "Show who talks to whom in the sandbox, as observed",
 		Long: `Show the nodes of the sandbox and the edges between them as they are observed at this moment: routes of the load
 balancer, consumer groups of Kafka with their lag, topics that are written and read, sessions of PostgreSQL. What does not
 talk has no edge.`,

@@ -24,7 +24,7 @@ func (a *app) newKillCmd() *cobra.Command {
 }
 
 func (a *app) newPauseCmd() *cobra.Command {
-	return a.control("pause NODE|TYPE|all", "Freeze nodes, as a machine does that hangs",
+	return a.control("pause NODE|TYPE|all", "Freeze nodes, like a machine that hangs",
 		"  cordage pause rest-2", "paused", (*client.Client).Pause)
 }
 

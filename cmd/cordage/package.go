@@ -45,7 +45,7 @@ func (a *app) newPackageR3RootCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "r3-root",
 		Short: "Print the root certificate to which R3's released packages lead",
-		Long: `Print DigiCert Trusted Root G4 as PEM: the public certificate to which the signer of R3's released CPKs leads. Who
+		Long: `Print DigiCert Trusted Root G4 as PEM: the public certificate to which the signer of R3's released CPKs leads. Whoever
 imports it as a code signer trusts every code signer below it.`,
 		Example: "  cordage package r3-root > r3-root.pem\n  cordage package verify notary.jar --trust r3-root.pem --at 2026-05-01T00:00:00Z",
 		Args:    cobra.NoArgs,
@@ -100,7 +100,7 @@ func packageFault(err error, code int) error {
 func openPackage(name string) (packaging.Source, io.Closer, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return packaging.Source{}, nil, &usageError{err}
+		return packaging.Source{}, nil, &usageError{fmt.Errorf("read the package: %w", err)}
 	}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {

@@ -121,7 +121,7 @@ func (a *app) readPolicy(name string) ([]byte, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, &usageError{err}
+			return nil, &usageError{fmt.Errorf("read the group policy: %w", err)}
 		}
 		defer f.Close()
 		in = f
@@ -251,7 +251,7 @@ func trustRoots(file string) ([]string, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, &usageError{fmt.Errorf("read the root certificates: %w", err)}
 	}
 	certs, err := jarsign.ParseCertificates(text)
 	if err != nil {

@@ -134,7 +134,7 @@ func (f *signingFlags) load(a *app) (jarsign.Key, error) {
 	chain := text
 	if f.certificate != "" {
 		if chain, err = os.ReadFile(f.certificate); err != nil {
-			return jarsign.Key{}, &usageError{err}
+			return jarsign.Key{}, &usageError{fmt.Errorf("read the certificate chain: %w", err)}
 		}
 	}
 	return fileKey(f.key)(jarsign.ParsePEM(text, chain))
@@ -169,7 +169,7 @@ func (f *signingFlags) password(a *app) (string, error) {
 func readSecret(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, &usageError{fmt.Errorf("read the key or its password: %w", err)}
 	}
 	defer f.Close()
 	st, err := f.Stat()

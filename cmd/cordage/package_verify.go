@@ -41,7 +41,7 @@ to those that are trusted, dependencies, group policy. The exit code is 0 if it 
 			for _, name := range trust {
 				text, err := os.ReadFile(name)
 				if err != nil {
-					return &usageError{err}
+					return &usageError{fmt.Errorf("read the trusted certificates: %w", err)}
 				}
 				certs, err := jarsign.ParseCertificates(text)
 				if err != nil {
@@ -86,8 +86,8 @@ func (a *app) newPackageInspectCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what a package holds and who signed it",
-		Long: `Show names, checksums, signers, CPKs, dependencies and group policy of a package. Nobody needs to be trusted for that; whether
-its signatures hold is shown.`,
+		Long: `Show names, checksums, signers, CPKs, dependencies and group policy of a package. No trusted certificate
+is needed for that; whether its signatures hold is shown.`,
 		Example: "  cordage package inspect app.cpi\n  cordage package inspect app.cpi --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -44,7 +44,7 @@ Answers go to standard output, everything else to standard error. Exit codes: co
 		},
 		Args: cobra.NoArgs,
 	}
-	root.PersistentFlags().StringVarP(&a.name, "name", "n", sandbox.DefaultName, "`sandbox` that is meant; otherwise the one that the sandbox file names")
+	root.PersistentFlags().StringVarP(&a.name, "name", "n", sandbox.DefaultName, "`sandbox` to use; otherwise the one that the sandbox file names")
 	root.PersistentFlags().StringVar(&a.path, "file", "", "sandbox `file` (default: cordage.yaml of the current directory, if there is one)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write the answer as JSON")
 	root.SetHelpCommandGroupID(groupOther)

@@ -106,7 +106,7 @@ func (a *app) newScenarioRunCmd() *cobra.Command {
 		Use:   "run all | NAME | FILE | DIRECTORY ...",
 		Short: "Run scenarios in the running sandbox, or in one of their own that is removed afterwards",
 		Long: `Run scenarios: those that ship by name (all: every one), others by their file or directory. All files are checked before
-anything starts. If the sandbox does not run, or has not the Kafka brokers that a scenario needs, one is started for the
+anything starts. If the sandbox does not run, or lacks the Kafka brokers that a scenario needs, one is started for the
 scenarios alone, as the sandbox file and the flags have it, and removed afterwards.`,
 		Example: `  cordage scenario run vnode-creation
   cordage scenario run notary-uniqueness --junit report.xml

@@ -101,7 +101,7 @@ func (f *wishFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.databases, "databases", "", "`shared` (one database, a schema for each logical database) or separate")
 	flags.IntVar(&f.brokers, "brokers", 0,
 		fmt.Sprintf("Kafka brokers, 1 or %d: with %[1]d every record is kept on each of them, and one may fail (default 1)", sandbox.Replication))
-	flags.IntVar(&f.partitions, "partitions", 0, fmt.Sprintf("partitions of each topic (default %d)", sandbox.DefaultPartitions))
+	flags.IntVar(&f.partitions, "partitions", 0, fmt.Sprintf("partitions of each topic that workers share (default %d)", sandbox.DefaultPartitions))
 	flags.StringVar(&f.logLevel, "log-level", "", "`level` of the workers' logs: debug, info, warn or error (default info)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of chance that shapes the workers' behaviour (default: another each time)")
 }

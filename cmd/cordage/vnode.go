@@ -41,7 +41,7 @@ func (a *app) newVNodeCmd() *cobra.Command {
 			return a.answer(n, func(w io.Writer) error { return printVNode(w, n) })
 		}),
 		a.restCmd(cobra.Command{
-			Use: "status REQUEST", Short: "Tell how far the making of a virtual node is", Example: "  cordage vnode status 226D5D9460A4",
+			Use: "status REQUEST", Short: "Show how far the creation of a virtual node has come", Example: "  cordage vnode status 226D5D9460A4",
 			Args: cobra.ExactArgs(1),
 		}, func(ctx context.Context, r *client.REST, args []string) error {
 			s, err := r.VNodeStatus(ctx, args[0])
@@ -63,7 +63,7 @@ func (a *app) newVNodeCreateCmd() *cobra.Command {
 	var cpi string
 	cmd := a.restCmd(cobra.Command{
 		Use: "create NAME... --cpi CPI", Short: "Create virtual nodes, and wait until they are there",
-		Long: `Create a virtual node for each X.500 name, and wait until they are there. The CPI is meant by its checksum, its name, or
+		Long: `Create a virtual node for each X.500 name, and wait until they are there. The CPI is given by its checksum, its name, or
 name:version; without --cpi there must be exactly one.`,
 		Example: "  cordage vnode create --cpi demo 'O=Alice, L=London, C=GB' 'O=Bob, L=Paris, C=FR'",
 		Args:    cobra.MinimumNArgs(1),

@@ -109,7 +109,7 @@ type Runner struct {
 	watching sync.Mutex
 }
 
-// BrokersError says that a sandbox has not the Kafka brokers that a scenario needs.
+// BrokersError says that a sandbox lacks the Kafka brokers that a scenario needs.
 type BrokersError struct{ Want, Has int }
 
 func (e *BrokersError) Error() string {
