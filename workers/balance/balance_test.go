@@ -238,14 +238,28 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 }
 
-// TestHungWorker stops a worker with SIGSTOP: it takes connections and never answers.
+// TestHungWorker stops a worker with SIGSTOP: it takes connections and never answers, neither on new ones nor on those that
+// it has already.
 func TestHungWorker(t *testing.T) {
 	t.Parallel()
 	authority := httpstest.New(t)
 	one, two := spawn(t, authority, "rest-1"), spawn(t, authority, "rest-2")
 	b := start(t, authority, one.Upstream, two.Upstream)
 	await(t, "both upstreams are ready", func() bool { return b.ready() == 2 })
+	for met := map[string]bool{}; len(met) < 2; { // a connection to each that is used again
+		a, err := b.send(t, "GET", "/echo", nil)
+		if err != nil || a.status != 200 {
+			t.Fatalf("GET: %v, %+v", err, a)
+		}
+		met[a.node] = true
+	}
 	one.pause(t)
+	const limit = 30 * time.Second
+	stuck := time.AfterFunc(limit, func() {
+		t.Errorf("what waits for the hung worker is not sent to the other one within %v", limit)
+		one.resume(t)
+	})
+	defer stuck.Stop()
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {

@@ -171,6 +171,7 @@ func TestRefusesDamage(t *testing.T) {
 		"another name in the header":      edit(func(b []byte) { b[second+30] = 'c' }),
 		"another name in the directory":   edit(func(b []byte) { b[dir2+46] = 'c' }),
 		"another method in the header":    edit(func(b []byte) { b[second+8] = 8 }),
+		"encrypted by the header alone":   edit(func(b []byte) { b[second+6] |= 1 }),
 		"another size in the header":      edit(func(b []byte) { b[second+22]++ }),
 		"another checksum in the header":  edit(func(b []byte) { b[second+14]++ }),
 		"another checksum behind it":      edit(func(b []byte) { b[second-12]++ }), // second is behind the sizes of the first

@@ -284,6 +284,7 @@ func TestVerifyPaths(t *testing.T) {
 		"expired, the setting named":         {key: old, trust: just(root), want: "expired", hint: `cordage.packaging set {"expiredCodeSigners":"accept"}`},
 		"expired, before its end":            {key: old, trust: just(root), at: day(2026, 5, 1)},
 		"expired, in its last second":        {key: old, trust: just(root), at: day(2026, 6, 2)},
+		"expired, a second later":            {key: old, trust: just(root), at: day(2026, 6, 2).Add(time.Second), want: "expired on 2026-06-02"},
 		"expired, accepted":                  {key: old, trust: just(root), accept: true, warning: "CN=Old, O=Acme, L=Leeds, C=GB expired on 2026-06-02"},
 		"expired, accepted, but untrusted":   {key: old, trust: just(other), accept: true, want: "lead to CN=Root"},
 		"expired, accepted, wrong root key":  {key: old, trust: just(impostor), accept: true, want: "it is another one"},
