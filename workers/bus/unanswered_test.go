@@ -24,7 +24,9 @@ import (
 // Keys of Kafka's requests.
 const (
 	produce            = 0
+	offsetFetch        = 9
 	addPartitionsToTxn = 24
+	addOffsetsToTxn    = 25
 	endTxn             = 26
 	txnOffsetCommit    = 28
 )
@@ -106,8 +108,8 @@ func receive(t *testing.T, c <-chan struct{}) {
 	}
 }
 
-// kafkaBehind starts a broker that tells its clients to come by another address.
-func kafkaBehind(t *testing.T, number int, advertised string) {
+// kafkaBehind starts a broker that tells its clients to come by another address, with more settings as pairs of name and value.
+func kafkaBehind(t *testing.T, number int, advertised string, more ...[2]string) {
 	t.Helper()
 	cache, err := artefact.Open(artefact.Options{})
 	if err != nil {
@@ -118,9 +120,13 @@ func kafkaBehind(t *testing.T, number int, advertised string) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	settings := map[string]string{"advertised.listeners": "BROKER://" + advertised}
+	for _, s := range more {
+		settings[s[0]] = s[1]
+	}
 	server := process.Kafka{
 		Node: "kafka-1", Dir: dir, Owner: dir, Port: number, Voters: []process.Voter{{ID: 1, Port: freePort(t)}}, Log: dir + "/log",
-		Archive: archive, DeathSignal: syscall.SIGKILL, Settings: map[string]string{"advertised.listeners": "BROKER://" + advertised},
+		Archive: archive, DeathSignal: syscall.SIGKILL, Settings: settings,
 	}
 	child, err := server.Start(t.Context(), cache)
 	if err != nil {
@@ -157,8 +163,12 @@ type proxy struct {
 	hold map[uint16]*heldBack
 }
 
-// heldBack is a request that the server does not get before it is released, although its client may be gone by then.
-type heldBack struct{ arrived, release, answered chan struct{} }
+// heldBack is a request that the server does not get before it is released, although its client may be gone by then; or
+// whose answer the client does not get.
+type heldBack struct {
+	arrived, release, answered chan struct{}
+	silent                     bool
+}
 
 func newProxy(t *testing.T, server string, lose ...uint16) *proxy {
 	t.Helper()
@@ -214,7 +224,7 @@ func (p *proxy) serve(client net.Conn) {
 		if held != nil {
 			close(held.answered)
 		}
-		if p.loses(binary.BigEndian.Uint16(request[4:])) {
+		if held != nil && held.silent || p.loses(binary.BigEndian.Uint16(request[4:])) {
 			continue // the client waits, gives up, and closes
 		}
 		if _, err := client.Write(answer); err != nil {
@@ -233,9 +243,19 @@ func (p *proxy) loses(key uint16) bool {
 
 // holdBack holds back the next request of a kind.
 func (p *proxy) holdBack(key uint16) *heldBack {
+	h := &heldBack{arrived: make(chan struct{}), release: make(chan struct{}), answered: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	h := &heldBack{make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	p.hold[key] = h
+	return h
+}
+
+// swallow lets the next request of a kind through, and keeps its answer.
+func (p *proxy) swallow(key uint16) *heldBack {
+	h := &heldBack{arrived: make(chan struct{}), release: make(chan struct{}), answered: make(chan struct{}), silent: true}
+	close(h.release)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.hold[key] = h
 	return h
 }

@@ -85,7 +85,13 @@ func (k *Cluster) retry(ctx context.Context, what string, try func() error) erro
 		if err == nil {
 			return nil
 		}
-		if !transient(err) || ctx.Err() != nil || !wait.sleep(ctx) {
+		if !transient(err) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if ctx.Err() != nil || !wait.sleep(ctx) {
+			if !errors.Is(err, context.Cause(ctx)) {
+				err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+			}
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if time.Since(told) > worry {

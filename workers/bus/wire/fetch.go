@@ -222,7 +222,7 @@ func (f *fetchers) deliver(r *sarama.FetchResponse, places map[place]asked) bool
 				batch = read(block, a)
 			}
 			for _, s := range a.streams {
-				s.put(batch, block, err)
+				s.put(batch, block, a.alone, err)
 			}
 		}
 	}

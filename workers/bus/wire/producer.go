@@ -33,6 +33,9 @@ type Producer struct {
 	next  map[place]int32 // sequence number of the next record
 	// broken is set when it is not known what arrived: sequence numbers must start anew, under another epoch.
 	broken bool
+	fresh  bool // nothing has been committed since its last epoch began
+	// unsettled is the offset of the last transaction, until the coordinator of its group is known to have taken it in.
+	unsettled *Offset
 }
 
 type place struct {
@@ -85,7 +88,7 @@ func (p *Producer) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.id, p.epoch, p.broken, p.next = r.ProducerID, r.ProducerEpoch, false, map[place]int32{}
+	p.id, p.epoch, p.broken, p.fresh, p.next = r.ProducerID, r.ProducerEpoch, false, true, map[place]int32{}
 	return nil
 }
 

@@ -89,8 +89,9 @@ func (s *Stream) wants() (next int64, room, alone bool) {
 	return s.next, s.queued <= maxQueued && s.err == nil, s.alone
 }
 
-// put takes what a poll has read for the stream.
-func (s *Stream) put(b Batch, block *sarama.FetchResponseBlock, err error) {
+// put takes what a poll has read for the stream; alone tells whether the poll asked for nothing else, and so from where this
+// stream is.
+func (s *Stream) put(b Batch, block *sarama.FetchResponseBlock, alone bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -103,7 +104,7 @@ func (s *Stream) put(b Batch, block *sarama.FetchResponseBlock, err error) {
 		// here from which compaction has taken all records. sarama gives such batches as nothing at all. Asked for alone,
 		// a partition always gets its next batch; if still nothing is seen, it is one of those, and has at least one offset.
 		switch hidden := len(block.RecordsSet) == 0 && s.next < block.LastStableOffset; {
-		case hidden && s.alone:
+		case hidden && alone && b.Next == s.next:
 			b = Batch{Next: s.next + 1}
 		default:
 			s.alone = hidden

@@ -39,24 +39,63 @@ func (p *Producer) Transact(ctx context.Context, outs []Out, offset *Offset) err
 		return err
 	}
 	p.broken = false
+	if offset != nil {
+		p.unsettled = offset
+	}
+	if p.fresh && p.unsettled != nil {
+		// What is done is committed, whatever comes of this; the next transaction begins with it again.
+		if err := p.settle(ctx); err != nil {
+			p.k.log.WarnContext(ctx, "a committed position is not seen yet", "transactionalId", p.txID, "error", err)
+		}
+		p.fresh = false
+	}
 	return nil
 }
 
 // fill writes everything into the transaction. Records and offset go to different partitions, at the same time.
 func (p *Producer) fill(ctx context.Context, outs []Out, offset *Offset) error {
-	if len(outs) == 0 {
-		return p.fillOffset(ctx, offset)
+	begin, beginning := errgroup.WithContext(ctx)
+	begin.Go(func() error { return p.settle(beginning) })
+	if len(outs) > 0 {
+		begin.Go(func() error { return p.addPartitions(beginning, outs) })
 	}
-	if err := p.addPartitions(ctx, outs); err != nil {
+	if err := begin.Wait(); err != nil {
 		return err
 	}
-	if offset == nil {
-		return p.produce(ctx, outs)
+	write, writing := errgroup.WithContext(ctx)
+	if len(outs) > 0 {
+		write.Go(func() error { return p.produce(writing, outs) })
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.produce(ctx, outs) })
-	g.Go(func() error { return p.fillOffset(ctx, offset) })
-	return g.Wait()
+	if offset != nil {
+		write.Go(func() error { return p.fillOffset(writing, offset) })
+	}
+	return write.Wait()
+}
+
+// settle waits until the group's coordinator shows the offset of the last transaction. A coordinator of Kafka 3.2 takes offsets
+// in some time after their transaction has been completed, and then all those that the producer has brought until then: the
+// offset of a next transaction, which may still be aborted, would be committed with it, and its records would be handled
+// by nobody (KAFKA-17507).
+//
+// For the same reason an abort may take the offset of the transaction behind it away, whose records are committed. That
+// offset is committed by itself then. It can happen to the first transaction after an abort only, so that this one is
+// settled at once, and the others where the next one begins, which costs no time.
+func (p *Producer) settle(ctx context.Context) error {
+	o := p.unsettled
+	if o == nil {
+		return nil
+	}
+	at, err := p.k.Committed(ctx, o.Member.Group, o.Topic, o.Partition)
+	if err == nil && at < o.Next {
+		p.k.log.WarnContext(ctx, "Kafka has lost a committed position; committing it again", "group", o.Member.Group,
+			"topic", o.Topic, "partition", o.Partition, "position", o.Next, "found", at)
+		err = p.k.Commit(ctx, *o)
+	}
+	if err != nil {
+		return err
+	}
+	p.unsettled = nil
+	return nil
 }
 
 func (p *Producer) fillOffset(ctx context.Context, offset *Offset) error {

@@ -147,20 +147,24 @@ func TestStreamPassesEmptyBatches(t *testing.T) {
 	f := &fetchers{ctx: t.Context()}
 	s := &Stream{f: f, next: 5, some: make(chan struct{}, 1)}
 	nothing := &sarama.FetchResponseBlock{LastStableOffset: 8}
-	s.put(Batch{Next: 5}, nothing, nil)
+	s.put(Batch{Next: 5}, nothing, false, nil)
 	if next, _, alone := s.wants(); next != 5 || !alone {
 		t.Errorf("after nothing: next %d, alone %v; want to be asked for alone at 5", next, alone)
 	}
-	s.put(Batch{Next: 7, Records: []Record{{Offset: 5}, {Offset: 6}}}, &sarama.FetchResponseBlock{RecordsSet: []*sarama.Records{{}}}, nil)
+	s.put(Batch{Next: 7, Records: []Record{{Offset: 5}, {Offset: 6}}}, &sarama.FetchResponseBlock{RecordsSet: []*sarama.Records{{}}}, true, nil)
 	if next, _, alone := s.wants(); next != 7 || alone {
 		t.Errorf("after records: next %d, alone %v; want 7, with others", next, alone)
 	}
-	s.put(Batch{Next: 7}, nothing, nil)
-	s.put(Batch{Next: 7}, nothing, nil)
-	if next, _, alone := s.wants(); next != 8 || !alone {
-		t.Errorf("after nothing twice: next %d, alone %v; want to be asked for alone at 8", next, alone)
+	s.put(Batch{Next: 7}, nothing, false, nil)
+	s.put(Batch{Next: 7}, nothing, false, nil) // of the leader before, which had been asked for more
+	if next, _, alone := s.wants(); next != 7 || !alone {
+		t.Errorf("after nothing twice, not alone: next %d, alone %v; want to be asked for alone at 7", next, alone)
 	}
-	s.put(Batch{Next: 8}, nothing, nil) // the end
+	s.put(Batch{Next: 7}, nothing, true, nil)
+	if next, _, alone := s.wants(); next != 8 || !alone {
+		t.Errorf("after nothing, alone: next %d, alone %v; want to be asked for alone at 8", next, alone)
+	}
+	s.put(Batch{Next: 8}, nothing, true, nil) // the end
 	if next, _, alone := s.wants(); next != 8 || alone {
 		t.Errorf("at the end: next %d, alone %v; want 8, with others", next, alone)
 	}
