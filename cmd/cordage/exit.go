@@ -90,7 +90,7 @@ func (a *app) report(ctx context.Context, used *cobra.Command, err error) int {
 		fmt.Fprintln(a.err, "interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintf(a.err, "error: %v\n", err)
+	fmt.Fprintln(a.err, "error: "+shown(err.Error()))
 	hint := ""
 	if h, ok := errors.AsType[interface {
 		error
@@ -102,7 +102,7 @@ func (a *app) report(ctx context.Context, used *cobra.Command, err error) int {
 		hint = helpHint(used)
 	}
 	if hint != "" {
-		fmt.Fprintf(a.err, "hint: %s\n", sandbox.HintFor(a.name, hint))
+		fmt.Fprintln(a.err, "hint: "+shown(sandbox.HintFor(a.name, hint)))
 	}
 	return code
 }

@@ -18,7 +18,9 @@ func (a *app) logs(ctx context.Context, node string, tail int, follow bool) erro
 		return err
 	}
 	defer r.Close()
-	_, err = io.Copy(a.out, r)
+	out := &plain{w: a.out}
+	_, err = io.Copy(out, r)
+	err = errors.Join(err, out.flush())
 	if ctx.Err() != nil {
 		return nil // interrupted: that is how -f ends
 	}
@@ -76,7 +78,7 @@ func (a *app) allLogs(ctx context.Context, tail int, follow bool) error {
 			scan.Buffer(nil, longest)
 			for scan.Scan() {
 				mu.Lock()
-				fmt.Fprintf(a.out, "%-12s %s\n", n.Name, scan.Bytes())
+				fmt.Fprintf(a.out, "%-12s %s\n", n.Name, shown(scan.Text()))
 				mu.Unlock()
 			}
 			faults[i] = scan.Err()

@@ -92,12 +92,13 @@ func (a *app) notaryCheck(ctx context.Context, f notaryFlags) error {
 	if err := errors.Join(err, flush(context.WithoutCancel(ctx))); err != nil {
 		return err
 	}
+	out := &plain{w: a.out}
 	if a.json {
-		err = notary.WriteFile(a.out, results)
+		err = notary.WriteFile(out, results)
 	} else {
-		err = printVerdicts(a.out, results)
+		err = printVerdicts(out, results)
 	}
-	return errors.Join(err, undecided(results))
+	return errors.Join(err, out.flush(), undecided(results))
 }
 
 func (a *app) readBatches(file string) ([][]record.UniquenessCheckRequest, error) {

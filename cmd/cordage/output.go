@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,10 +18,11 @@ import (
 
 // answer writes v as JSON, or what text prints.
 func (a *app) answer(v any, text func(w io.Writer) error) error {
+	out := &plain{w: a.out}
 	if !a.json {
-		return text(a.out)
+		return errors.Join(text(out), out.flush())
 	}
-	e := json.NewEncoder(a.out)
+	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -38,7 +40,9 @@ func answerList[T any](a *app, values []T, head []string, row func(T) []string) 
 }
 
 // note tells a person something that is no answer.
-func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintln(a.err, shown(fmt.Sprintf(format, args...)))
+}
 
 // nameFlag is what a command that is shown to people needs to mean this sandbox.
 func nameFlag(name string) string {
@@ -52,19 +56,20 @@ func nameFlag(name string) string {
 func table(w io.Writer, rows [][]string) error {
 	var widths []int
 	for _, row := range rows {
-		for i, cell := range row {
+		for i, text := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell(text)))
 		}
 	}
 	for _, row := range rows {
 		var b strings.Builder
-		for i, cell := range row {
-			b.WriteString(cell)
+		for i, text := range row {
+			text = cell(text)
+			b.WriteString(text)
 			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2))
 			}
 		}
 		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {

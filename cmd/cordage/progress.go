@@ -136,7 +136,7 @@ func (p *progress) tell(n sandbox.Notification) {
 	if n.Node != "" {
 		text += n.Node + ": "
 	}
-	text += n.Text
+	text = shown(text + n.Text)
 	if p.live {
 		p.tells = append(p.tells, text)
 		return

@@ -185,7 +185,7 @@ func (a *app) ownPrompt(ctx context.Context, t target, command string) error {
 			if !interactive || ctx.Err() != nil {
 				return err
 			}
-			fmt.Fprintf(a.err, "error: %v\n", err)
+			fmt.Fprintln(a.err, "error: "+shown(err.Error()))
 		}
 		text.Reset()
 		prompt(t.name + "=# ")

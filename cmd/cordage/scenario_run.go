@@ -143,7 +143,8 @@ func (a *app) runAttached(ctx context.Context, c *client.Client, scenarios []*la
 		if result != nil {
 			results = append(results, result)
 			if !a.json {
-				err = errors.Join(err, report.Tree(a.out, result))
+				out := &plain{w: a.out}
+				err = errors.Join(err, report.Tree(out, result), out.flush())
 			}
 		}
 		if err != nil {
@@ -205,7 +206,7 @@ func (l *stepLine) show(r *run.Result) {
 	if l.width == 0 || r.Status != "" {
 		return
 	}
-	text := []rune("… " + r.Name)
+	text := []rune("… " + cell(r.Name))
 	if len(text) >= l.width {
 		text = text[:l.width-1]
 	}

@@ -55,18 +55,20 @@ func Ends(left, right string, n int) string {
 // disturb the screen.
 func Line(s string) string {
 	s = ansi.Strip(s)
-	if i := strings.IndexFunc(s, control); i < 0 {
+	if i := strings.IndexFunc(s, Obeyed); i < 0 {
 		return s
 	}
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if control(r) {
+		if Obeyed(r) {
 			return ' '
 		}
 		return r
 	}, s)), " ")
 }
 
-func control(r rune) bool {
+// Obeyed tells whether a terminal takes a character as an order rather than as one to show: control characters, breaks of
+// lines, changes of direction.
+func Obeyed(r rune) bool {
 	return r < 0x20 || (r >= 0x7f && r < 0xa0) || r == '\u2028' || r == '\u2029' || r == '\ufeff' ||
 		(r >= '\u202a' && r <= '\u202e') || (r >= '\u2066' && r <= '\u2069') // changes of direction
 }
