@@ -84,7 +84,7 @@ func (d dataDir) check() (ownership, error) {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != d.account.uid() {
 		return fault(OtherUser, fmt.Sprintf("uid %d; the server would run as %s", s.Uid, d.account))
 	}
-	version, err := os.ReadFile(filepath.Join(d.path, "PG_VERSION"))
+	version, err := d.read("PG_VERSION")
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault(NotOurs, "it is not empty and no PostgreSQL data directory")
 	} else if err != nil {
@@ -94,7 +94,7 @@ func (d dataDir) check() (ownership, error) {
 	if got := strings.TrimSpace(string(version)); got != major {
 		return fault(OtherVersion, fmt.Sprintf("PostgreSQL %.20s; this is %s", got, d.bin.Version))
 	}
-	b, err := os.ReadFile(filepath.Join(d.path, ownerFile))
+	b, err := d.read(ownerFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault(NotOurs, "")
 	} else if err != nil {
@@ -203,7 +203,7 @@ func (d dataDir) template(ctx context.Context, cache *artefact.Cache) (string, e
 		if err := t.write("pg_hba.conf", []byte(hba)); err != nil {
 			return err
 		}
-		conf, err := os.ReadFile(filepath.Join(data, "postgresql.conf"))
+		conf, err := t.read("postgresql.conf")
 		if err != nil {
 			return err
 		}
@@ -252,10 +252,12 @@ func (d dataDir) run(ctx context.Context, program string, stdin io.Reader, args 
 	return nil
 }
 
-// copyTree copies regular files and directories with their modes, byte by byte, and gives them to the account.
+// copyTree copies regular files and directories with their modes, byte by byte, and then gives them to the account: what is
+// in a directory before the directory itself, so that nobody can put a link where the copy still writes.
 func copyTree(ctx context.Context, from, to string, account Account) error {
 	buffer := make([]byte, 256<<10)
-	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+	var made []string
+	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -279,11 +281,13 @@ func copyTree(ctx context.Context, from, to string, account Account) error {
 		default:
 			return nil // sockets and the like are not state
 		}
-		if err != nil {
-			return err
-		}
-		return account.own(target)
+		made = append(made, target)
+		return err
 	})
+	for _, path := range slices.Backward(made) {
+		err = errors.Join(err, account.own(path))
+	}
+	return err
 }
 
 func copyFile(from, to string, mode fs.FileMode, buffer []byte) error {

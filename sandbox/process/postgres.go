@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -99,16 +100,39 @@ func (d dataDir) configure(settings map[string]string) error {
 
 var quoteSetting = strings.NewReplacer(`'`, `''`, `\`, `\\`, "\n", `\n`)
 
-// write replaces a file in the data directory.
+// write replaces a file in the data directory. For root the directory is another account's, and whoever runs programs as
+// PostgreSQL may have put links there: none is followed.
 func (d dataDir) write(name string, content []byte) error {
-	path := filepath.Join(d.path, name)
-	tmp := path + ".new"
-	const mode fs.FileMode = 0o600
-	if err := os.WriteFile(tmp, content, mode); err != nil {
-		return explainDisk(err, path)
-	}
-	if err := d.account.own(tmp); err != nil {
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	defer root.Close()
+	tmp := name + ".new"
+	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	const mode fs.FileMode = 0o600
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return explainDisk(err, filepath.Join(d.path, name))
+	}
+	_, err = f.Write(content)
+	if err == nil && d.account != (Account{}) {
+		err = f.Chown(int(d.account.UID), int(d.account.GID))
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return explainDisk(err, filepath.Join(d.path, name))
+	}
+	return root.Rename(tmp, name)
+}
+
+// read reads a file of the data directory. A link that leads out of it is an error, as what is read may be shown.
+func (d dataDir) read(name string) ([]byte, error) {
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.ReadFile(name)
 }
