@@ -210,3 +210,31 @@ func TestRingOfParentsEnds(t *testing.T) {
 		t.Errorf("the tree is %+v", got.Tree)
 	}
 }
+
+// FuzzReceiver: whatever comes is taken or refused, and what was taken can be listed and read, however its spans are tied.
+func FuzzReceiver(f *testing.F) {
+	whole, err := proto.Marshal(&otlp.TracesData{ResourceSpans: []*otlp.ResourceSpans{{
+		ScopeSpans: []*otlp.ScopeSpans{{Spans: []*otlp.Span{span(1, 0, "a", 0, time.Second), span(2, 1, "b", 0, time.Second)}}},
+	}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole, false)
+	f.Add(whole[:len(whole)/2], false)
+	f.Add([]byte{0x1f, 0x8b}, true)
+	f.Fuzz(func(t *testing.T, body []byte, zipped bool) {
+		s := trace.NewStore(trace.Limits{})
+		var header []string
+		if zipped {
+			header = []string{"Content-Encoding", "gzip"}
+		}
+		if w := post(trace.Receiver(s, token), body, header...); w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+			t.Errorf("it answers %d", w.Code)
+		}
+		for _, one := range s.Recent(100) {
+			if _, ok := s.Find(one.ID); !ok {
+				t.Errorf("trace %s is listed and cannot be found", one.ID)
+			}
+		}
+	})
+}
