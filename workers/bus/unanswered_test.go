@@ -98,6 +98,28 @@ func TestLateRecords(t *testing.T) {
 	}
 }
 
+// TestSilentBroker: a broker that accepts connections and answers nothing, as one that is starting or suspended does, holds
+// nobody up who can ask another one.
+func TestSilentBroker(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp4", "127.0.0.1:0") // the kernel accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	k := newKafka(t, 1, record.Topic{Name: "in"})
+	c := k.config("a")
+	c.Brokers = append([]string{silent.Addr().String()}, c.Brokers...)
+	ctx, cancel := context.WithTimeout(t.Context(), limit/2) // a request's own limit is as long as all of a test's
+	defer cancel()
+	b, err := bus.Open(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	publish(t, k.publisher(b), numbered("in", 0, 1, 1)...)
+}
+
 // receive waits for something that must happen.
 func receive(t *testing.T, c <-chan struct{}) {
 	t.Helper()

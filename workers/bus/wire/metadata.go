@@ -2,9 +2,7 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +19,7 @@ type metadata struct {
 	version      int // number of refreshes
 	brokers      map[int32]string
 	controller   int32
+	answered     string             // address of the broker that has told this
 	topics       map[string][]int32 // leader of each partition, -1 for none
 	coordinators map[coordinatorKey]int32
 }
@@ -44,35 +43,44 @@ func (k *Cluster) refresh(ctx context.Context, known int) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	k.meta.mu.RLock()
-	version := k.meta.version
-	addrs := slices.Collect(maps.Values(k.meta.brokers))
-	k.meta.mu.RUnlock()
-	if version > known {
+	if k.meta.now() > known {
 		return nil
 	}
-	var faults []error
-	for _, addr := range append(addrs, k.seeds...) {
-		err := k.pool.do(ctx, addr, func(b *sarama.Broker) error {
-			r, err := b.GetMetadata(&sarama.MetadataRequest{Version: 7})
-			if err == nil {
-				err = k.meta.set(r)
-			}
-			return err
-		})
-		if err == nil {
-			k.fetch.wake()
-			return nil
+	addrs := k.meta.addresses()
+	for _, seed := range k.seeds {
+		if !slices.Contains(addrs, seed) {
+			addrs = append(addrs, seed)
 		}
-		faults = append(faults, err)
 	}
-	return errors.Join(faults...)
+	r, err := anyOf(ctx, addrs, k.readMetadata)
+	if err == nil {
+		err = k.meta.set(r)
+	}
+	if err == nil {
+		k.fetch.wake()
+	}
+	return err
 }
 
-func (m *metadata) set(r *sarama.MetadataResponse) error {
-	if len(r.Brokers) == 0 {
-		return errors.New("no broker is registered yet")
+// described is the metadata as a broker has it.
+type described struct {
+	*sarama.MetadataResponse
+	by string // its address
+}
+
+func (k *Cluster) readMetadata(ctx context.Context, addr string) (described, error) {
+	d := described{by: addr}
+	err := k.pool.do(ctx, addr, func(b *sarama.Broker) (err error) {
+		d.MetadataResponse, err = b.GetMetadata(&sarama.MetadataRequest{Version: 7})
+		return err
+	})
+	if err == nil && len(d.Brokers) == 0 {
+		err = fmt.Errorf("broker %s: no broker is registered yet", addr)
 	}
+	return d, err
+}
+
+func (m *metadata) set(r described) error {
 	brokers := map[int32]string{}
 	for _, b := range r.Brokers {
 		brokers[b.ID()] = b.Addr()
@@ -90,7 +98,7 @@ func (m *metadata) set(r *sarama.MetadataResponse) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.brokers, m.topics, m.controller = brokers, topics, r.ControllerID
+	m.brokers, m.topics, m.controller, m.answered = brokers, topics, r.ControllerID, r.by
 	m.version++
 	return nil
 }
@@ -171,24 +179,6 @@ func (k *Cluster) call(ctx context.Context, id int32, f func(*sarama.Broker) err
 	return k.pool.do(ctx, addr, f)
 }
 
-// anyBroker calls some broker.
-func (k *Cluster) anyBroker(ctx context.Context, f func(*sarama.Broker) error) error {
-	k.meta.mu.RLock()
-	version := k.meta.version
-	ids := slices.Sorted(maps.Keys(k.meta.brokers))
-	k.meta.mu.RUnlock()
-	var err error
-	for _, id := range ids {
-		if err = k.call(ctx, id, f); err == nil {
-			return nil
-		}
-	}
-	if fault := k.refresh(ctx, version); fault != nil {
-		return fault
-	}
-	return err
-}
-
 // coordinated sends a request to the coordinator of a group or transactional id, until it is answered with success, with
 // an error that does not pass, or ctx ends. f gives the error of the connection, and the error in the answer. It may be
 // called again although the coordinator has done what it asked for.
@@ -233,10 +223,8 @@ func (k *Cluster) coordinator(ctx context.Context, at coordinatorKey) (int32, er
 	if ok {
 		return id, nil
 	}
-	var r *sarama.FindCoordinatorResponse
-	err := k.anyBroker(ctx, func(b *sarama.Broker) (err error) {
-		r, err = b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: at.key, CoordinatorType: at.kind})
-		return err
+	r, err := anyBroker(ctx, k, func(b *sarama.Broker) (*sarama.FindCoordinatorResponse, error) {
+		return b.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 2, CoordinatorKey: at.key, CoordinatorType: at.kind})
 	})
 	switch {
 	case err != nil:

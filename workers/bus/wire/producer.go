@@ -67,14 +67,13 @@ func (p *Producer) init(ctx context.Context) error {
 	var err error
 	if p.txID == "" {
 		err = p.k.retry(ctx, "get a producer id", func() error {
-			err := p.k.anyBroker(ctx, func(b *sarama.Broker) (err error) {
-				r, err = b.InitProducerID(request)
-				return err
+			r, err = anyBroker(ctx, p.k, func(b *sarama.Broker) (*sarama.InitProducerIDResponse, error) {
+				return b.InitProducerID(request)
 			})
-			if err == nil {
-				err = passing(code(r.Err)) // it could not get ids from the controller
+			if err != nil {
+				return err
 			}
-			return err
+			return passing(code(r.Err)) // it could not get ids from the controller
 		})
 	} else {
 		request.TransactionalID = &p.txID
