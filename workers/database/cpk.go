@@ -65,13 +65,7 @@ func (p *cpkPublisher) Run(ctx context.Context, ready func()) error {
 			p.status.Up()
 			retry = reconcileRetryFirst
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-p.wake:
-			timer.Stop()
-		case <-ctx.Done():
-			timer.Stop()
+		if !pauseUntil(ctx, wait, p.wake) {
 			return nil
 		}
 	}

@@ -72,13 +72,7 @@ func (r *reconciler[V]) Run(ctx context.Context, ready func()) error {
 			r.status.Up()
 			retry = reconcileRetryFirst
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-r.wake:
-			timer.Stop()
-		case <-ctx.Done():
-			timer.Stop()
+		if !pauseUntil(ctx, wait, r.wake) {
 			return nil
 		}
 	}

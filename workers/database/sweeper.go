@@ -49,13 +49,7 @@ func (s *sweeper) Run(ctx context.Context, ready func()) error {
 		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "parts of ended uploads are not removed yet", "error", err)
 		}
-		timer := time.NewTimer(sweepEvery)
-		select {
-		case <-timer.C:
-		case <-s.wake:
-			timer.Stop()
-		case <-ctx.Done():
-			timer.Stop()
+		if !pauseUntil(ctx, sweepEvery, s.wake) {
 			return nil
 		}
 	}
