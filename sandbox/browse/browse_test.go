@@ -372,6 +372,35 @@ func TestUniqueness(t *testing.T) {
 	}
 }
 
+// TestForeignPositions: what no page has told is refused as a wrong question, and is no failure of the database's.
+func TestForeignPositions(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	keyed := func(keys ...string) string { return position{Key: keys}.encode() }
+	refused := func(what string, err error) {
+		t.Helper()
+		if _, ok := errors.AsType[*BadRequestError](err); !ok {
+			t.Errorf("%s gives %v", what, err)
+		}
+	}
+	for name, after := range map[string]string{
+		"no base64": "?", "no JSON": "e30x", "too many parts": keyed("a", "b", "c", "d"), "one part": keyed("a"), "no place": keyed("x", "1"),
+		"a place outside": keyed("4294967296", "1"), "a negative place": keyed("-1", "1"), "no hexadecimal": keyed("SHA-256", "xyz", "1"),
+		"an index beyond its type": keyed("SHA-256", "00", "2147483648"), "NUL": keyed("SHA\x00", "00", "1"), "skips backwards": position{Skip: -1}.encode(),
+	} {
+		_, err := s.Uniqueness(t.Context(), string(s.hash), sandbox.UniquenessFilter{Page: sandbox.Page{After: after}})
+		refused("uniqueness: "+name, err)
+	}
+	_, err := s.Uniqueness(t.Context(), string(s.hash), sandbox.UniquenessFilter{Find: "SHA\x00:00"})
+	refused("an algorithm with NUL", err)
+	for name, after := range map[string]string{
+		"no number": keyed("x"), "a number beyond its type": keyed("99999999999999999999"), "NUL": keyed("1\x00"), "two parts": keyed("1", "2"),
+	} {
+		_, err := s.Rows(t.Context(), "config", "config_audit", sandbox.Page{After: after})
+		refused("rows: "+name, err)
+	}
+}
+
 // TestManyStates are listed and searched without reading all of them for each page, and estimated; what takes long to find
 // is found over several pages.
 func TestManyStates(t *testing.T) {

@@ -35,7 +35,7 @@ const keyedParts = 3 // of a position: algorithm, id, index
 
 // readKeyed reads a page of what the question looks for, of all algorithms one after the other.
 func (q *question) readKeyed(ctx context.Context, tx pgx.Tx, k keyed, next *string) error {
-	algo, id, index := "", []byte{}, -1
+	algo, id, index := "", []byte{}, int64(-1)
 	if after := q.after.Key; after != nil {
 		var err1, err2 error
 		if len(after) != keyedParts {
@@ -43,7 +43,7 @@ func (q *question) readKeyed(ctx context.Context, tx pgx.Tx, k keyed, next *stri
 		}
 		algo = after[0]
 		id, err1 = hex.DecodeString(after[1])
-		index, err2 = strconv.Atoi(after[2])
+		index, err2 = strconv.ParseInt(after[2], 10, 32)
 		if errors.Join(err1, err2) != nil {
 			return errAfter()
 		}
@@ -73,7 +73,7 @@ func (q *question) readKeyed(ctx context.Context, tx pgx.Tx, k keyed, next *stri
 }
 
 // readAlgorithm reads what the page has room for of one algorithm, after an id and index.
-func (q *question) readAlgorithm(ctx context.Context, tx pgx.Tx, k keyed, algo string, id []byte, index int, n *int, next *string) error {
+func (q *question) readAlgorithm(ctx context.Context, tx pgx.Tx, k keyed, algo string, id []byte, index int64, n *int, next *string) error {
 	sql := fmt.Sprintf("SELECT %s FROM %s WHERE %s = $1 AND (%s, %s) > ($2::bytea, $3::int) AND %s", k.columns, k.from, k.algo, k.id, k.index, k.where)
 	args := []any{algo, id, index}
 	if q.low != nil {

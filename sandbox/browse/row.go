@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
 	"github.com/cordage-sandbox/cordage/sandbox/mask"
@@ -57,10 +60,16 @@ func (b *Browser) Rows(ctx context.Context, database, table string, p sandbox.Pa
 			return err
 		}
 		page, err = s.read(ctx, tx, limit)
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && len(s.after.Key) > 0 && strings.HasPrefix(pg.Code, dataException) {
+			return errAfter() // its key is no value of the column's type
+		}
 		return err
 	})
 	return page, err
 }
+
+// dataException is the class of SQLSTATE of values that are not what their type wants.
+const dataException = "22"
 
 func limitOf(p sandbox.Page) (int, error) {
 	if p.Limit < 0 || p.Limit > sandbox.MaxPage {
@@ -88,11 +97,14 @@ func decodePosition(s string) (p position, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &p)
 	}
-	if err != nil || p.Skip < 0 {
-		return p, &BadRequestError{"after is not what a page has as its next"}
+	if err != nil || p.Skip < 0 || slices.ContainsFunc(p.Key, func(s string) bool { return !storable(s) }) {
+		return p, errAfter()
 	}
 	return p, nil
 }
+
+// storable tells whether PostgreSQL takes a text: neither what is no UTF-8 nor NUL.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // selection is a query for a page of a table.
 type selection struct {

@@ -105,7 +105,7 @@ func (q *question) find(text string) error {
 	var err1, err2 error
 	q.low, err1 = hex.DecodeString(low)
 	q.high, err2 = hex.DecodeString(high)
-	if err1 != nil || err2 != nil {
+	if err1 != nil || err2 != nil || !storable(q.algo) {
 		return &BadRequestError{fmt.Sprintf("find is %q; it is the beginning of an id in hexadecimal digits, with ALGORITHM: before it or not", text)}
 	}
 	const longest = 64 // bytes of an id; all that begin with high are below it with these behind
