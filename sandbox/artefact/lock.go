@@ -12,9 +12,10 @@ import (
 
 const lockInterval = 50 * time.Millisecond
 
-// Lock keeps others, in this process and in other ones, from making the thing of that name at the same time.
-func (c *Cache) Lock(ctx context.Context, name string) (unlock func(), err error) {
-	return c.lock(ctx, name, func() {})
+// Lock keeps others, in this process and in other ones, from making the thing of that name at the same time. waiting is
+// called once if another makes it.
+func (c *Cache) Lock(ctx context.Context, name string, waiting func()) (unlock func(), err error) {
+	return c.lock(ctx, name, waiting)
 }
 
 // lock takes the lock file name inside the cache, waiting until ctx ends. The lock belongs to the open file, so it

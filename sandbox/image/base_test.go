@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
+	"github.com/cordage-sandbox/cordage/sandbox/artefact"
 	images "github.com/cordage-sandbox/cordage/sandbox/image"
 )
 
@@ -115,5 +117,34 @@ func TestBuiltOnAnotherBase(t *testing.T) {
 	}
 	if !slices.Equal(used, []string{standard}) {
 		t.Errorf("the next start uses %v; want %s alone", used, standard)
+	}
+}
+
+// Whoever waits for an image that another is making is told so, and can be called off.
+func TestWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	cache, err := artefact.Open(artefact.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := cache.Lock(t.Context(), "image-"+string(sandbox.Kafka), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := &shelf{}
+	set := images.Set{Engine: engine, Cache: cache}
+	enough := errors.New("that is enough")
+	ctx, stop := context.WithCancelCause(t.Context())
+	var told []string
+	_, err = set.Ensure(ctx, sandbox.Kafka, func(p sandbox.Progress) { told = append(told, p.Step); stop(enough) })
+	if want := []string{"wait for another cordage that makes the image of Kafka"}; !errors.Is(err, enough) || !slices.Equal(told, want) {
+		t.Errorf("it tells %q and ends with %v, want %q and %v", told, err, want, enough)
+	}
+	_, err = set.Ensure(t.Context(), sandbox.Kafka, func(sandbox.Progress) { // when the other is ready its image is taken
+		engine.all = []image.Summary{{ID: "sha256:made", RepoTags: []string{images.PublicKafka}}}
+		unlock()
+	})
+	if err != nil {
+		t.Errorf("after the other is ready: %v", err)
 	}
 }

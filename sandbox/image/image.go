@@ -264,7 +264,9 @@ func (s Set) Ensure(ctx context.Context, kind sandbox.Kind, progress func(sandbo
 	if err != nil || there {
 		return found.Name, err
 	}
-	unlock, err := s.Cache.Lock(ctx, "image-"+string(kind))
+	unlock, err := s.Cache.Lock(ctx, "image-"+string(kind), func() {
+		progress(sandbox.Progress{Step: "wait for another cordage that makes the image of " + About(kind), Done: -1})
+	})
 	if err != nil {
 		return "", err
 	}
