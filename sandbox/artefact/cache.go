@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Options say where a cache is and how it is filled. The zero value is the user's own cache, online and silent.
@@ -64,11 +65,31 @@ func Open(o Options) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, &CacheError{Dir: dir, Err: explainDisk(dir, err)}
 	}
+	if err := trusted(dir); err != nil {
+		return nil, &CacheError{Dir: dir, Err: err}
+	}
 	progress := o.Progress
 	if progress == nil {
 		progress = func(Event) {}
 	}
 	return &Cache{dir: dir, offline: o.Offline, progress: progress}, nil
+}
+
+// trusted refuses a directory that somebody else can change, except root: what is in it is run, and its checksums, which
+// are in it too, show damage but no malice.
+func trusted(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Geteuid() {
+		return fmt.Errorf("it belongs to the account with uid %d, whose programs would be run", s.Uid)
+	}
+	const othersWrite = 0o002
+	if info.Mode().Perm()&othersWrite != 0 {
+		return errors.New("everybody can write there, and what is there is run")
+	}
+	return nil
 }
 
 // With returns the same cache with another receiver of progress; nil for none.

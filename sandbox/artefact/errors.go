@@ -113,7 +113,9 @@ func (e *CacheError) Error() string {
 func (e *CacheError) Unwrap() error { return e.Err }
 
 // Hint tells how to use another directory.
-func (e *CacheError) Hint() string { return "set XDG_CACHE_HOME to a directory you can write" }
+func (e *CacheError) Hint() string {
+	return "set XDG_CACHE_HOME to a directory that you can write, and nobody else"
+}
 
 // PlatformError says that there are no PostgreSQL binaries for this kind of machine.
 type PlatformError struct{ Platform string } // "linux/riscv64"
