@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/cordage-sandbox/cordage/sandbox"
@@ -41,13 +42,11 @@ func Listen(d sandbox.Dir, s *supervisor.Supervisor, log *slog.Logger) (*Server,
 	if err := os.Remove(d.Socket()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("replace the socket: %w", err)
 	}
-	l, err := net.Listen("unix", d.Socket())
+	l, err := listen(d.Socket())
 	if err != nil {
 		return nil, fmt.Errorf("listen on the supervisor's socket: %w", err)
 	}
-	// Who could connect before this line would need to enter the sandbox's directory at the right moment; on Linux
-	// connecting needs write permission, which the umask of a server gives to nobody else.
-	if err := os.Chmod(d.Socket(), 0o600); err != nil {
+	if err := os.Chmod(d.Socket(), socketMode); err != nil { // where the mode given before had no effect
 		l.Close()
 		return nil, fmt.Errorf("close the supervisor's socket to others: %w", err)
 	}
@@ -56,6 +55,18 @@ func Listen(d sandbox.Dir, s *supervisor.Supervisor, log *slog.Logger) (*Server,
 	const headerLimit = 10 * time.Second
 	server.http = &http.Server{Handler: server.routes(), ReadHeaderTimeout: headerLimit}
 	return server, nil
+}
+
+// socketMode lets the user of the supervisor connect, and nobody else.
+const socketMode = 0o600
+
+// listen makes a socket that on Linux has its mode from its first moment, whatever the umask: a socket takes over the mode
+// that its descriptor had before it got a name.
+func listen(path string) (net.Listener, error) {
+	closed := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), socketMode) }) // elsewhere than on Linux it fails
+	}}
+	return closed.Listen(context.Background(), "unix", path)
 }
 
 // Serve answers until Close.
