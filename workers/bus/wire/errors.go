@@ -68,7 +68,8 @@ func moved(err error) bool {
 	switch code {
 	case sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
 		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer, sarama.ErrFencedLeaderEpoch,
-		sarama.ErrUnknownLeaderEpoch, sarama.ErrNotController, sarama.ErrBrokerNotAvailable, sarama.ErrReplicaNotAvailable:
+		sarama.ErrUnknownLeaderEpoch, sarama.ErrNotController, sarama.ErrBrokerNotAvailable, sarama.ErrReplicaNotAvailable,
+		sarama.ErrKafkaStorageError, sarama.ErrNetworkException: // a leader whose disk fails gives its partitions up
 		return true
 	}
 	return false
@@ -116,10 +117,12 @@ func code(c sarama.KError) error {
 	return c
 }
 
-// passing makes an unknown error of a coordinator one that passes. Kafka 3.2 answers with it while the leaders of its own
-// topics and its controller move, and it may have done what it was asked for: what came of it is known when it is asked again.
+// passing makes an unknown error of a coordinator, or of a leader that is read from, one that passes. Kafka 3.2 answers with it
+// while the leaders of its own topics and its controller move, and it may have done what it was asked for: what came of it is
+// known when it is asked again. For writes it does not pass: they begin anew, under another epoch.
 //
-// Source: Kafka 3.2, TransactionMetadata.completeTransitionTo and ProducerIdManager throw, and KafkaApis answers.
+// Source: Kafka 3.2, TransactionMetadata.completeTransitionTo and ProducerIdManager throw, and KafkaApis answers; its Java
+// client reads on after unknown errors of fetches and lists of offsets.
 func passing(err error) error {
 	if errors.Is(err, sarama.ErrUnknown) {
 		return fmt.Errorf("%w (%w)", sarama.ErrBrokerNotAvailable, err)

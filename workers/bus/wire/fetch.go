@@ -209,7 +209,7 @@ func (f *fetchers) deliver(r *sarama.FetchResponse, places map[place]asked) bool
 	for topic, blocks := range r.Blocks {
 		for partition, block := range blocks {
 			a := places[place{topic, partition}]
-			err := code(block.Err)
+			err := passing(code(block.Err))
 			switch {
 			case block.Err == sarama.ErrOffsetOutOfRange:
 				err = ErrOutOfRange

@@ -71,7 +71,7 @@ func (k *Cluster) listOffsets(ctx context.Context, topic string, at int64, see s
 			return err
 		}
 		for partition, block := range r.Blocks[topic] {
-			if err := code(block.Err); err != nil {
+			if err := passing(code(block.Err)); err != nil {
 				return fmt.Errorf("%s/%d: %w", topic, partition, err)
 			}
 			if missing[partition] {

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -178,31 +176,5 @@ func TestStreamPassesEmptyBatches(t *testing.T) {
 	}
 	if want := []int64{7, 8}; !slices.Equal(got, want) {
 		t.Errorf("positions %v, want %v", got, want)
-	}
-}
-
-func TestErrors(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		err              error
-		transient, moved bool
-	}{
-		"connection":         {errors.New("connection refused"), true, true},
-		"not leader":         {fmt.Errorf("x/0: %w", code(sarama.ErrNotLeaderForPartition)), true, true},
-		"broker gone":        {sarama.ErrBrokerNotAvailable, true, true},
-		"wait":               {code(sarama.ErrConcurrentTransactions), true, false},
-		"too large":          {code(sarama.ErrMessageSizeTooLarge), false, false},
-		"fenced":             {code(sarama.ErrProducerFenced), false, false},
-		"no longer a member": {code(sarama.ErrIllegalGeneration), false, false},
-		"no topic":           {&NoTopicError{"x"}, false, true},
-	} {
-		if transient(tc.err) != tc.transient || moved(tc.err) != tc.moved {
-			t.Errorf("%s: transient %v, moved %v; want %v, %v", name, transient(tc.err), moved(tc.err), tc.transient, tc.moved)
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := (&Cluster{}).retry(ctx, "try", func() error { return sarama.ErrRequestTimedOut }); !errors.Is(err, sarama.ErrRequestTimedOut) {
-		t.Errorf("retry after the end = %v", err)
 	}
 }
