@@ -110,10 +110,11 @@ func (c *cluster) listen(f sandbox.MessageFilter) *heard {
 	return h
 }
 
-// await waits until n messages have been heard.
+// await waits until n messages have been heard, as long as they go on coming.
 func (h *heard) await(n int) []sandbox.Message {
 	h.t.Helper()
-	late := time.After(limit)
+	late := time.NewTimer(limit)
+	defer late.Stop()
 	for {
 		h.mu.Lock()
 		all := h.all
@@ -123,8 +124,9 @@ func (h *heard) await(n int) []sandbox.Message {
 		}
 		select {
 		case <-h.some:
-		case <-late:
-			h.t.Fatalf("heard are %d messages, want %d: %v", len(all), n, all)
+			late.Reset(limit)
+		case <-late.C:
+			h.t.Fatalf("heard are %d messages, want %d, and none for %v; the last are %+v", len(all), n, limit, all[max(0, len(all)-3):])
 		}
 	}
 }

@@ -238,8 +238,15 @@ func TestDisabledMayNothing(t *testing.T) {
 	d.add("alice", "x", false, allow(".*"))
 	d.add("bob", "x", true, allow(".*"))
 	delete(d.summaries, "bob")
+	// The two tables are read from two topics: one may be ahead of the other.
+	for _, login := range []string{"carol", "dave", "eve"} {
+		d.add(login, "x", true, allow(".*"))
+	}
+	d.users["carol"] = record.User{LoginName: "carol", HashedPassword: "x", SaltValue: "s"}
+	delete(d.users, "dave")
+	d.summaries["eve"] = record.UserPermissionSummary{LoginName: "eve", Permissions: []record.SummaryPermission{allow(".*")}}
 	g := access.NewGuard(d, plain, slog.New(slog.DiscardHandler))
-	for _, login := range []string{"alice", "bob", "nobody"} {
+	for _, login := range []string{"alice", "bob", "carol", "dave", "eve", "nobody"} {
 		if g.Allowed(t.Context(), access.Principal{Login: login}, "GET:/x", "GET:/x") {
 			t.Errorf("%s is allowed something", login)
 		}
