@@ -125,6 +125,7 @@ func run(ctx context.Context, boot role.Boot, stderr io.Writer, reload func(cont
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go paceGarbage(ctx)
 	env := role.Env{Boot: boot, Clock: &clock.Clock{}, Chance: clock.NewChance(boot.Seed), Telemetry: tel, Reload: reload(ctx, tel.Log)}
 	w, err := New(env)
 	if err != nil {
