@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,9 +21,14 @@ import (
 	"github.com/cordage-sandbox/cordage/tui/screen"
 )
 
-// tuiHeapGrowth is by how many percent the heap grows before garbage is collected. The UI runs scenarios in its own process,
-// with clients of REST and Kafka, and stays below 60 MB all the same.
-const tuiHeapGrowth = 50
+// By how many percent the heap of the UI grows before garbage is collected: much until it is drawn, so that the first frame is
+// soon there; then little, since it runs scenarios in its own process, with clients of REST and Kafka, and stays below
+// 60 MB all the same.
+const (
+	tuiStartGrowth = 800
+	tuiHeapGrowth  = 50
+	tuiStart       = 2 * time.Second
+)
 
 // tuiFlags are how the terminal UI is to look.
 type tuiFlags struct {
@@ -71,7 +77,8 @@ func (a *app) interactive() bool {
 // tui shows the terminal UI until the user leaves it; with a wish it starts the sandbox first. The result is the sandbox
 // that was shown last.
 func (a *app) tui(ctx context.Context, f tuiFlags, begin *sandbox.Wish) (sandbox.Info, error) {
-	defer debug.SetGCPercent(debug.SetGCPercent(tuiHeapGrowth))
+	defer debug.SetGCPercent(debug.SetGCPercent(tuiStartGrowth))
+	defer time.AfterFunc(tuiStart, func() { debug.SetGCPercent(tuiHeapGrowth) }).Stop()
 	if _, err := a.dir(); err != nil { // the sandbox file may name the sandbox
 		return sandbox.Info{}, err
 	}
