@@ -10,7 +10,8 @@ import (
 	"unicode/utf16"
 )
 
-// formatProperties writes a Java properties file: ISO 8859-1, other characters as \uXXXX.
+// formatProperties writes a Java properties file: in ASCII, with \u and four hexadecimal digits for each UTF-16 unit of other
+// characters. github.com/magiconair/properties writes a question mark for those beyond 16 bits, which directories may have.
 func formatProperties(p map[string]string) []byte {
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(p)) {
